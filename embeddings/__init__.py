@@ -1,0 +1,1 @@
+"""Text to unit vectors, and exact search over them. Knows nothing of articles."""

@@ -1,0 +1,18 @@
+"""What can go wrong with a model or a vector index.
+
+EmbeddingError
+├── ModelError          the model is missing, unsafe or broken
+└── VectorIndexError    a vector index cannot be read, or was given wrong shapes
+"""
+
+
+class EmbeddingError(Exception):
+    """Base of every error that ``embeddings`` raises on purpose; its message is meant for the user."""
+
+
+class ModelError(EmbeddingError):
+    """The model is not on this machine, is not safe to load, or is damaged."""
+
+
+class VectorIndexError(EmbeddingError):
+    """A vector index cannot be read, or vectors have the wrong shape."""
