@@ -1,0 +1,76 @@
+"""Who may write to an index folder, and folders that vanish with their process.
+
+Both rest on file locks (filelock), which the system drops when a process dies, however it dies.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from pathlib import Path
+from typing import Self
+
+from filelock import FileLock, Timeout
+
+from qa.errors import IndexLockedError
+
+_PREFIX = "tanya-private-"
+_ALIVE = "alive.lock"
+
+
+def lock_folder(folder: Path) -> FileLock:
+    """Take the writer lock of an index folder, at once or not at all.
+
+    Raises:
+        IndexLockedError: another process has it; its PID is named.
+        OSError: the folder cannot be written to.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "writer.lock")
+    note = folder / "writer.pid"
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        owner = note.read_text().strip() if note.exists() else "(unknown)"
+        raise IndexLockedError(
+            f"process {owner} is writing to the index in {folder}. Wait for it to end, then run the command again"
+        ) from None
+    note.write_text(f"{os.getpid()}\n")
+    return lock
+
+
+class PrivateFolder:
+    """A temporary folder of one process; those left by processes that were killed are swept at the next create."""
+
+    def __init__(self, path: Path, alive: FileLock) -> None:
+        self.path = path
+        self._alive = alive
+
+    @classmethod
+    def create(cls) -> Self:
+        """Make a new private folder, sweeping dead ones."""
+        for leftover in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+            _sweep(leftover)
+        path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        alive = FileLock(path / _ALIVE)
+        alive.acquire()
+        return cls(path, alive)
+
+    def remove(self) -> None:
+        """Delete the folder and what is in it."""
+        self._alive.release()
+        shutil.rmtree(self.path, ignore_errors=True)
+
+
+def _sweep(leftover: Path) -> None:
+    # No lock file yet means that its process is just making the folder.
+    if not (leftover / _ALIVE).exists():
+        return
+    lock = FileLock(leftover / _ALIVE)
+    try:
+        lock.acquire(timeout=0)
+    except (Timeout, OSError):
+        return  # alive, or another user's
+    lock.release()
+    shutil.rmtree(leftover, ignore_errors=True)

@@ -1,0 +1,151 @@
+"""Question to passages: a dense and a lexical leg, fused by rank, copies collapsed.
+
+Knows keys, vectors and hits; knows nothing of answers or pages.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from qa.fusion import reciprocal_rank_fusion
+from qa.index import NewsIndex
+from qa.terms import words
+from qa.types import Article, Chunk, Encoder, Filters, Hit, Origin
+
+if TYPE_CHECKING:
+    from langchain_core.retrievers import BaseRetriever
+
+POOL = 50
+"""Candidates taken from each leg: the passage that answers is rarely lower in both."""
+
+COPY_SHARE = 0.8
+"""Share of the shorter passage's word triples found in another above which the two are copies."""
+
+_SHINGLE = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Retrieved:
+    """Hits of a question, best first, and the milliseconds spent by stage."""
+
+    hits: list[Hit]
+    timings: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class HybridRetriever:
+    """Finds passages by meaning and by words, and fuses the two by reciprocal rank."""
+
+    index: NewsIndex
+    encoder: Encoder
+
+    def search(self, question: str, *, k: int = 5, filters: Filters | None = None) -> list[Hit]:
+        """Return up to ``k`` hits, best first; of near-identical passages of several articles only the best."""
+        return self.retrieve(question, k=k, filters=filters).hits
+
+    def retrieve(self, question: str, *, k: int = 5, filters: Filters | None = None) -> Retrieved:
+        """The same as ``search``, with timings."""
+        clock = _Clock()
+        vector = self.encoder.encode_queries([question])[0]
+        clock.lap("encode")
+        pool = max(POOL, k)
+        dense = [key for key, _ in self.index.search_dense(vector, pool, filters)]
+        clock.lap("dense")
+        lexical = [key for key, _ in self.index.search_lexical(question, pool, filters)]
+        clock.lap("lexical")
+        fused = reciprocal_rank_fusion([dense, lexical])
+        # Copies and chunks removed meanwhile thin the list, so more than k are looked at.
+        found = self.index.chunks([key for key, _ in fused[: 2 * k + 10]])
+        in_dense, in_lexical = set(dense), set(lexical)
+        hits = [
+            Hit(*found[key], score, _origin(key in in_dense, key in in_lexical))
+            for key, score in fused
+            if key in found
+        ]
+        hits = collapse_copies(hits)[:k]
+        clock.lap("fuse")
+        return Retrieved(hits, clock.laps)
+
+
+def collapse_copies(hits: Iterable[Hit]) -> list[Hit]:
+    """Return ``hits`` without those whose passage copies that of a better hit from another article."""
+    kept: list[tuple[Hit, frozenset[tuple[str, ...]]]] = []
+    for hit in hits:
+        shingles = _shingles(hit.chunk.text)
+        if not any(hit.article.id != other.article.id and _is_copy(shingles, theirs) for other, theirs in kept):
+            kept.append((hit, shingles))
+    return [hit for hit, _ in kept]
+
+
+def as_langchain_retriever(
+    retriever: HybridRetriever, *, k: int = 5, filters: Filters | None = None
+) -> BaseRetriever:
+    """Return ``retriever`` as a LangChain retriever: ``invoke(question)`` gives Documents with metadata.
+
+    The page content is the passage; the metadata has ``article_id``, ``chunk_id``, ``title``, ``source``,
+    ``published_at`` (ISO or ``None``), ``url``, ``path``, ``start``, ``end`` and ``score``.
+    """
+    from langchain_core.callbacks import CallbackManagerForRetrieverRun
+    from langchain_core.documents import Document
+    from langchain_core.retrievers import BaseRetriever
+
+    class TanyaRetriever(BaseRetriever):
+        """Tanya's hybrid retriever behind LangChain's interface."""
+
+        def _get_relevant_documents(
+            self, query: str, *, run_manager: CallbackManagerForRetrieverRun
+        ) -> list[Document]:
+            return [
+                Document(page_content=hit.chunk.text, id=hit.chunk.id, metadata=_metadata(hit.chunk, hit.article, hit.score))
+                for hit in retriever.search(query, k=k, filters=filters)
+            ]
+
+    return TanyaRetriever()
+
+
+class _Clock:
+    """Milliseconds between laps, by name."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self.laps[name] = (now - self._last) * 1000
+        self._last = now
+
+
+def _origin(dense: bool, lexical: bool) -> Origin:
+    if dense and lexical:
+        return "both"
+    return "dense" if dense else "lexical"
+
+
+def _shingles(text: str) -> frozenset[tuple[str, ...]]:
+    found = words(text)
+    if len(found) < _SHINGLE:
+        return frozenset([tuple(found)])
+    return frozenset(zip(found, found[1:], found[2:], strict=False))
+
+
+def _is_copy(left: frozenset[tuple[str, ...]], right: frozenset[tuple[str, ...]]) -> bool:
+    return len(left & right) >= COPY_SHARE * min(len(left), len(right))
+
+
+def _metadata(chunk: Chunk, article: Article, score: float) -> dict[str, str | int | float | None]:
+    return {
+        "article_id": article.id,
+        "chunk_id": chunk.id,
+        "title": article.title,
+        "source": article.source,
+        "published_at": article.published_at.isoformat() if article.published_at else None,
+        "url": article.url,
+        "path": article.path,
+        "start": chunk.start,
+        "end": chunk.end,
+        "score": score,
+    }
