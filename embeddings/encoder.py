@@ -256,8 +256,8 @@ def _missing_weights(report: str) -> list[str]:
 @contextlib.contextmanager
 def _offline_and_quiet() -> Iterator[list[str]]:
     """Keep the libraries off the network and the terminal; yields the warnings they logged meanwhile."""
-    constants = importlib.import_module("huggingface_hub.constants")
-    transformers_logging = importlib.import_module("transformers.utils.logging")
+    constants: Any = importlib.import_module("huggingface_hub.constants")
+    transformers_logging: Any = importlib.import_module("transformers.utils.logging")
     reports: list[str] = []
 
     class Collector(logging.Handler):
