@@ -1,0 +1,245 @@
+"""The conversation: what was asked and what came of it, as data and as HTML.
+
+A ``Conversation`` is a value: every step returns a new one, so that a half-finished step never shows. The
+page keeps one per browser session, on the server.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from qa.page.render import escape, evidence_panel, outlet_and_date
+from qa.page.strings import strings_for
+from qa.types import Answer, Citation, Language
+
+MAX_QUESTION_CHARACTERS = 1000
+"""The longest question that is answered, checked on the server."""
+
+MAX_TURNS = 40
+"""How many turns a session keeps; the oldest go first, so that a long session cannot fill the memory."""
+
+Status = Literal["pending", "answered", "failed", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question. ``answer`` is set when answered, ``problem`` (words for the reader) when failed."""
+
+    number: int
+    question: str
+    status: Status = "pending"
+    answer: Answer | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conversation:
+    """The turns of a session and the number of the one whose evidence is shown (``None``: none yet)."""
+
+    turns: tuple[Turn, ...] = ()
+    shown: int | None = None
+    next_number: int = 1
+
+    @property
+    def pending(self) -> bool:
+        """Whether the last question still waits for its answer."""
+        return bool(self.turns) and self.turns[-1].status == "pending"
+
+    @property
+    def last_question(self) -> str | None:
+        """The question asked last."""
+        return self.turns[-1].question if self.turns else None
+
+    @property
+    def evidence(self) -> Turn | None:
+        """The turn whose evidence is shown."""
+        return next((turn for turn in self.turns if turn.number == self.shown and turn.answer), None)
+
+    def ask(self, question: str) -> Conversation:
+        """Add a question that waits for its answer."""
+        turns = (*self.turns, Turn(self.next_number, question))[-MAX_TURNS:]
+        return Conversation(turns, self.shown, self.next_number + 1)
+
+    def answer(self, answer: Answer) -> Conversation:
+        """Answer the waiting question and show its evidence."""
+        return self._finish("answered", answer=answer)
+
+    def fail(self, problem: str) -> Conversation:
+        """Say in words for the reader why the waiting question has no answer."""
+        return self._finish("failed", problem=problem)
+
+    def stop(self) -> Conversation:
+        """Give the waiting question up; without one, change nothing."""
+        return self._finish("stopped") if self.pending else self
+
+    def without_last(self) -> Conversation:
+        """Take the last turn back, to ask it again."""
+        return replace(self, turns=self.turns[:-1])
+
+    def show(self, number: int) -> Conversation:
+        """Show the evidence of a turn; a number that has none changes nothing."""
+        chosen = replace(self, shown=number)
+        return chosen if chosen.evidence else self
+
+    def _finish(self, status: Status, *, answer: Answer | None = None, problem: str = "") -> Conversation:
+        last = replace(self.turns[-1], status=status, answer=answer, problem=problem)
+        shown = last.number if answer else self.shown
+        return Conversation((*self.turns[:-1], last), shown, self.next_number)
+
+
+def place_markers(text: str, citations: Sequence[Citation]) -> list[str | int]:
+    """Split an answer at the ends of its quotes: verbatim pieces of ``text`` and citation markers in between.
+
+    A quote that does not occur in the answer (a sentence that proves a shorter answer) has its marker at the
+    end. Joining the pieces gives ``text`` again.
+    """
+    ends: list[tuple[int, int]] = []
+    searched = 0
+    for citation in citations:
+        found = text.find(citation.quote, searched)
+        end = len(text) if found < 0 else found + len(citation.quote)
+        searched = searched if found < 0 else end
+        ends.append((end, citation.marker))
+    pieces: list[str | int] = []
+    position = 0
+    for end, marker in sorted(ends):
+        if end > position:
+            pieces.append(text[position:end])
+            position = end
+        pieces.append(marker)
+    if position < len(text):
+        pieces.append(text[position:])
+    return pieces
+
+
+def plain_answer(answer: Answer) -> str:
+    """Write an answer as plain text with its sources, for the clipboard."""
+    words = strings_for(answer.language)
+    if answer.text is None:
+        return words.refused
+    pieces = place_markers(answer.text, answer.citations)
+    body = "".join(piece if isinstance(piece, str) else f" [{piece}]" for piece in pieces)
+    sources = (f"[{one.marker}] {_source_line(one, answer.language)}" for one in answer.citations)
+    return "\n".join((body, "", *sources)) if answer.citations else body
+
+
+def _source_line(citation: Citation, language: Language) -> str:
+    title = f"{citation.article.title}. " if citation.article.title else ""
+    return title + outlet_and_date(citation.article, language)
+
+
+def conversation_panel(conversation: Conversation, language: Language) -> str:
+    """Write the conversation; before the first question, a word of welcome."""
+    words = strings_for(language)
+    if not conversation.turns:
+        return (
+            f'<div class="t-welcome"><h2>{escape(words.welcome_title)}</h2>'
+            f"<p>{escape(words.welcome_text)}</p></div>"
+        )
+    turns = "".join(_turn(turn, conversation.shown, language) for turn in conversation.turns)
+    return (
+        f'<div class="t-turns" role="log" aria-live="polite" aria-label="{escape(words.conversation_label)}">'
+        f"{turns}</div>"
+    )
+
+
+def _turn(turn: Turn, shown: int | None, language: Language) -> str:
+    words = strings_for(language)
+    if turn.answer is not None:
+        reply = _reply(turn.answer, turn.number, language, current=turn.number == shown)
+    elif turn.status == "pending":
+        dots = '<span class="t-dots" aria-hidden="true"></span>'
+        reply = f'<p class="t-pending">{dots}{escape(words.searching)}</p>'
+    else:
+        problem = turn.problem if turn.status == "failed" else words.stopped
+        reply = f'<p class="t-problem">{escape(problem)}</p>'
+    current = " t-current" if turn.number == shown else ""
+    return (
+        f'<section class="t-turn{current}" data-turn="{turn.number}" data-status="{turn.status}">'
+        f'<p class="t-question" dir="auto"><span class="t-unseen">{escape(words.you_asked)}: </span>'
+        f"{escape(turn.question)}</p>"
+        f'<div class="t-reply"><span class="t-unseen">{escape(words.answered)}: </span>{reply}</div>'
+        "</section>"
+    )
+
+
+def _reply(answer: Answer, number: int, language: Language, *, current: bool) -> str:
+    words = strings_for(language)
+    # What is said about an answer follows the question's language; the buttons follow the page's.
+    in_answer = strings_for(answer.language)
+    if answer.text is None:
+        said = (
+            f'<p class="t-refusal" lang="{answer.language}">{escape(in_answer.refused)}</p>'
+            f'<p class="t-note" lang="{answer.language}">'
+            f"{escape(in_answer.refused_note) if answer.hits else ''}</p>"
+        )
+    else:
+        said = (
+            f'<blockquote class="t-answer" dir="auto">{_answer_text(answer, number, language)}</blockquote>'
+        )
+        lines = (
+            f"<li>{_marker_button(one.marker, number, language)}"
+            f"<bdi>{escape(outlet_and_date(one.article, answer.language))}</bdi></li>"
+            for one in answer.citations
+        )
+        said += f'<ol class="t-sources" lang="{answer.language}">{"".join(lines)}</ol>'
+    show = (
+        ""
+        if current
+        else f'<button type="button" data-show="{number}">{escape(words.show_evidence)}</button>'
+    )
+    return (
+        f'{said}<p class="t-actions"><button type="button" data-copy="{escape(plain_answer(answer))}" '
+        f'data-copied="{escape(words.copied)}">{escape(words.copy)}</button>{show}</p>'
+    )
+
+
+def _answer_text(answer: Answer, number: int, language: Language) -> str:
+    written = []
+    for piece in place_markers(answer.text or "", answer.citations):
+        if isinstance(piece, int):
+            written.append(_marker_button(piece, number, language))
+        else:
+            written.append(re.sub(r"\n+", "<br>", escape(piece)))
+    return "".join(written)
+
+
+def _marker_button(marker: int, number: int, language: Language) -> str:
+    label = strings_for(language).go_to_proof.format(marker=marker)
+    return (
+        f'<button type="button" class="t-cite" data-show="{number}" data-marker="{marker}" '
+        f'aria-label="{escape(label)}">[{marker}]</button>'
+    )
+
+
+def evidence_of(conversation: Conversation, language: Language) -> str:
+    """Write the evidence of the turn that is shown."""
+    turn = conversation.evidence
+    if turn is None:
+        return evidence_panel(None, language)
+    return evidence_panel(turn.answer, language, key=str(turn.number))
+
+
+def examples_panel(questions: Sequence[str], language: Language) -> str:
+    """Write the example questions as buttons; nothing when there are none."""
+    if not questions:
+        return ""
+    buttons = "".join(
+        f'<button type="button" data-question="{escape(question)}" dir="auto">{escape(question)}</button>'
+        for question in questions
+    )
+    return (
+        f'<div class="t-examples"><p>{escape(strings_for(language).examples)}</p><div>{buttons}</div></div>'
+    )
+
+
+def header_panel(article_count_text: str, language: Language) -> str:
+    """Write the page's head: the name, what it does and how much it knows."""
+    words = strings_for(language)
+    return (
+        f'<div class="t-brand"><h1>Tanya</h1><p>{escape(words.tagline)} '
+        f'<span class="t-size">{escape(article_count_text)}</span></p></div>'
+    )

@@ -1,0 +1,144 @@
+"""What happens when someone asks, retries, stops, clears or chooses: the page's event handlers.
+
+Each takes what the browser sent and returns what changes on the page. No Gradio here: a handler is a plain
+function, or a generator where the page should change before the work is done.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+from embeddings.errors import EmbeddingError
+from qa.errors import InputError, TanyaError
+from qa.page import conversation as talk
+from qa.page.examples import Examples
+from qa.page.strings import article_count, strings_for
+from qa.suggestions import SampledIndex
+from qa.types import Answer, Language
+
+log = logging.getLogger("tanya")
+
+BUSY_SECONDS = 60.0
+"""How long a question waits for the models before its asker is told that there are too many."""
+
+
+class CountedIndex(SampledIndex, Protocol):
+    """What the page needs of a ``NewsIndex``."""
+
+    def count_articles(self) -> int:
+        """Return how many articles there are."""
+        ...
+
+
+class PageAnswerer(Protocol):
+    """What the page needs of a ``QuestionAnswerer``."""
+
+    @property
+    def index(self) -> CountedIndex:
+        """The archive."""
+        ...
+
+    def ask(self, question: str) -> Answer:
+        """Answer a question."""
+        ...
+
+
+class Page:
+    """The page's event handlers: each takes what the browser sent and returns what changes."""
+
+    def __init__(self, answerer: PageAnswerer, examples: Examples, slot: threading.Semaphore) -> None:
+        self.answerer = answerer
+        self.examples = examples
+        self.slot = slot
+
+    def ask(
+        self, question: str | None, said: talk.Conversation, language: Language
+    ) -> Iterator[tuple[str, talk.Conversation, str, str]]:
+        """Answer a question in two steps, so that the page shows it at once and can be stopped in between."""
+        question = (question or "").strip()
+        if not question or said.pending:
+            yield question, said, *self.panels(said, language)
+            return
+        words = strings_for(language)
+        if len(question) > talk.MAX_QUESTION_CHARACTERS:
+            problem = words.too_long.format(length=len(question), limit=talk.MAX_QUESTION_CHARACTERS)
+            said = said.ask(question[: talk.MAX_QUESTION_CHARACTERS] + "…").fail(problem)
+            yield question, said, *self.panels(said, language)
+            return
+        said = said.ask(question)
+        yield "", said, *self.panels(said, language)
+        said = self.answered(said, question, language)
+        yield "", said, *self.panels(said, language)
+
+    def answered(self, said: talk.Conversation, question: str, language: Language) -> talk.Conversation:
+        """Finish the waiting turn with an answer, or with words on why there is none."""
+        words = strings_for(language)
+        if not self.slot.acquire(timeout=BUSY_SECONDS):
+            return said.fail(words.busy)
+        try:
+            return said.answer(self.answerer.ask(question))
+        except InputError as error:
+            return said.fail(words.turned_away.format(reason=error))
+        except (TanyaError, EmbeddingError) as error:
+            log.error("A question could not be answered: %s", error)
+            return said.fail(words.turned_away.format(reason=error))
+        except Exception:
+            # The reader is told where to look; the page must not show a stack trace.
+            log.exception("A question failed")
+            return said.fail(words.failed)
+        finally:
+            self.slot.release()
+
+    def example(
+        self, said: talk.Conversation, language: Language, sent: object
+    ) -> Iterator[tuple[str, talk.Conversation, str, str]]:
+        """Ask the example that was chosen."""
+        question = _sent(sent, "question")
+        yield from self.ask(question if isinstance(question, str) else "", said, language)
+
+    def retry(
+        self, said: talk.Conversation, language: Language
+    ) -> Iterator[tuple[str, talk.Conversation, str, str]]:
+        """Ask the last question again."""
+        if said.pending or not said.turns:
+            yield "", said, *self.panels(said, language)
+            return
+        yield from self.ask(said.last_question, said.without_last(), language)
+
+    def stop(self, said: talk.Conversation, language: Language) -> tuple[talk.Conversation, str]:
+        """Give up waiting."""
+        said = said.stop()
+        return said, talk.conversation_panel(said, language)
+
+    def clear(self, language: Language) -> tuple[str, talk.Conversation, str, str]:
+        """Start over."""
+        said = talk.Conversation()
+        return "", said, *self.panels(said, language)
+
+    def show(
+        self, said: talk.Conversation, language: Language, sent: object
+    ) -> tuple[talk.Conversation, str, str]:
+        """Show the evidence of another turn."""
+        number = _sent(sent, "turn")
+        said = said.show(number) if isinstance(number, int) else said
+        return said, *self.panels(said, language)
+
+    def panels(self, said: talk.Conversation, language: Language) -> tuple[str, str]:
+        """Write conversation and evidence."""
+        return talk.conversation_panel(said, language), talk.evidence_of(said, language)
+
+    def header(self, language: Language) -> str:
+        """Write the page's head."""
+        return talk.header_panel(article_count(self.answerer.index.count_articles(), language), language)
+
+    def example_buttons(self, language: Language) -> str:
+        """Write the examples, once they are known."""
+        return talk.examples_panel(self.examples.wait(language), language)
+
+
+def _sent(sent: object, name: str) -> Any:
+    """One thing the browser sent along with an event: of any type, as it can be forged."""
+    return sent.get(name) if isinstance(sent, dict) else None

@@ -1,0 +1,74 @@
+// What the page does in the browser. Gradio calls this once for the conversation, with the component's
+// `element` and `trigger`; everything it builds later is inside that element, so listeners are delegated.
+
+const root = element.closest(".gradio-container") || document.body;
+const reducedMotion = matchMedia("(prefers-reduced-motion: reduce)").matches;
+const behavior = reducedMotion ? "auto" : "smooth";
+
+function copyText(text) {
+  if (navigator.clipboard && window.isSecureContext) return navigator.clipboard.writeText(text);
+  // Over plain http on a local network browsers offer no clipboard object.
+  const area = document.createElement("textarea");
+  area.value = text;
+  area.style.position = "fixed";
+  area.style.opacity = "0";
+  document.body.append(area);
+  area.select();
+  const copied = document.execCommand("copy");
+  area.remove();
+  return copied ? Promise.resolve() : Promise.reject(new Error("copy refused"));
+}
+
+async function copy(button) {
+  await copyText(button.dataset.copy);
+  const label = button.textContent;
+  button.textContent = button.dataset.copied;
+  setTimeout(() => { button.textContent = label; }, 1500);
+}
+
+function showCard(turn, marker) {
+  const card = document.getElementById(`card-${turn}-${marker}`);
+  if (!card) return false;
+  card.scrollIntoView({ behavior, block: "nearest" });
+  card.focus({ preventScroll: true });
+  card.classList.add("t-flash");
+  setTimeout(() => card.classList.remove("t-flash"), 1200);
+  return true;
+}
+
+root.addEventListener("click", (event) => {
+  const button = event.target.closest("button");
+  if (!button || !root.contains(button)) return;
+  const { copy: text, show, marker, question } = button.dataset;
+  if (text !== undefined) {
+    copy(button).catch((error) => console.error("Copying failed:", error));
+  } else if (question !== undefined) {
+    trigger("example_select", { question });
+  } else if (show !== undefined) {
+    if (marker && showCard(show, marker)) return;
+    trigger("select", { turn: Number(show) });
+    // The evidence arrives from the server; the card is looked for until it is there.
+    let tries = 0;
+    const wait = setInterval(() => {
+      if (showCard(show, marker || "1") || ++tries > 40) clearInterval(wait);
+    }, 50);
+  }
+});
+
+// An article opens at the words that prove the answer. `toggle` does not bubble, hence the capture.
+root.addEventListener("toggle", (event) => {
+  if (!event.target.matches?.(".t-article") || event.newState !== "open") return;
+  const mark = event.target.querySelector("mark");
+  if (mark) mark.scrollIntoView({ block: "center" });
+}, true);
+
+// A new question or answer is brought into view; re-rendering in the other language is not.
+let seen = "";
+new MutationObserver(() => {
+  const turns = element.querySelectorAll(".t-turn");
+  const last = turns[turns.length - 1];
+  const now = last ? `${last.dataset.turn} ${last.dataset.status}` : "";
+  if (now === seen) return;
+  seen = now;
+  if (last) last.scrollIntoView({ behavior, block: "start" });
+}).observe(element, { childList: true, subtree: true, attributes: true, attributeFilter: ["data-status"] });
