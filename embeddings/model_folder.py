@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import json
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -84,10 +85,10 @@ class ModelFolder:
         """
         if model is None:
             return _checked_default()
-        path = Path(model).expanduser()
-        if path.is_dir():
+        path = Path(os.path.expanduser(model))
+        if model and path.is_dir():
             return cls.check(path)
-        if path.exists() or model.startswith((".", "/", "~")) or not HUB_NAME.fullmatch(model):
+        if not model or path.exists() or model.startswith((".", "/", "~")) or not HUB_NAME.fullmatch(model):
             raise ModelError(f"There is no model folder {model!r}. Give a folder or the name of a model.")
         return cls.check(_cached_snapshot(model))
 
