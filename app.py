@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from embeddings.errors import EmbeddingError
 from qa.errors import IndexMissingError, InputError, TanyaError
 from qa.page import conversation as talk
-from qa.page.examples import Examples
+from qa.page.examples import Examples, bundled_questions
 from qa.page.handlers import Page, PageAnswerer
 from qa.page.share import ShareError, local_network_address, open_share_link
 from qa.page.strings import strings_for
@@ -297,6 +297,7 @@ def open_answerer(named: Path | None, model: str | None) -> PageAnswerer:
         EmbeddingError: the model cannot be used.
     """
     from qa.answering import QuestionAnswerer
+    from qa.index import build_sample_index
 
     folder = index_folder(named)
     try:
@@ -316,7 +317,7 @@ def serve(args: argparse.Namespace) -> int:
     check_address(args.host, args.port)
     answerer = open_answerer(args.index, args.model)
     slot = threading.Semaphore(1)
-    examples = Examples.for_archive(answerer, sample_questions_file())
+    examples = Examples.for_archive(answerer, bundled_questions())
     examples.start()
     auth = args.auth
     if args.share and auth is None:
@@ -325,7 +326,7 @@ def serve(args: argparse.Namespace) -> int:
         print(f"Login for the public link: user {auth[0]}, password {auth[1]}", flush=True)
     blocks = build_page(answerer, examples, language=args.lang, slot=slot)
     launch(blocks, host=args.host, port=args.port, auth=auth)
-    shown = "localhost" if args.host in ("0.0.0.0", "::") else args.host
+    shown = "localhost" if args.host in ("0.0.0.0", "::") else args.host  # noqa: S104
     print(f"Tanya is open at http://{shown}:{args.port}/ (Ctrl-C ends it)", flush=True)
     if args.share:
         share(args, blocks.share_token)

@@ -21,6 +21,8 @@ MAX_QUESTION_CHARACTERS = 1000
 MAX_TURNS = 40
 """How many turns a session keeps; the oldest go first, so that a long session cannot fill the memory."""
 
+_LONGEST_UNBROKEN = 30
+
 Status = Literal["pending", "answered", "failed", "stopped"]
 
 
@@ -90,38 +92,35 @@ class Conversation:
         return Conversation((*self.turns[:-1], last), shown, self.next_number)
 
 
-def place_markers(text: str, citations: Sequence[Citation]) -> list[str | int]:
-    """Split an answer at the ends of its quotes: verbatim pieces of ``text`` and citation markers in between.
+def place_markers(text: str, citations: Sequence[Citation]) -> list[tuple[str, tuple[int, ...]]]:
+    """Split an answer where its quotes end: verbatim pieces of ``text``, each with the markers that follow it.
 
     A quote that does not occur in the answer (a sentence that proves a shorter answer) has its marker at the
     end. Joining the pieces gives ``text`` again.
     """
-    ends: list[tuple[int, int]] = []
+    markers: dict[int, list[int]] = {}
     searched = 0
     for citation in citations:
         found = text.find(citation.quote, searched)
-        end = len(text) if found < 0 else found + len(citation.quote)
-        searched = searched if found < 0 else end
-        ends.append((end, citation.marker))
-    pieces: list[str | int] = []
+        if found >= 0:
+            searched = found + len(citation.quote)
+        markers.setdefault(searched if found >= 0 else len(text), []).append(citation.marker)
+    pieces = []
     position = 0
-    for end, marker in sorted(ends):
-        if end > position:
-            pieces.append(text[position:end])
-            position = end
-        pieces.append(marker)
-    if position < len(text):
-        pieces.append(text[position:])
+    for end in sorted({*markers, len(text)}):
+        pieces.append((text[position:end], tuple(markers.get(end, ()))))
+        position = end
     return pieces
 
 
 def plain_answer(answer: Answer) -> str:
     """Write an answer as plain text with its sources, for the clipboard."""
-    words = strings_for(answer.language)
     if answer.text is None:
-        return words.refused
-    pieces = place_markers(answer.text, answer.citations)
-    body = "".join(piece if isinstance(piece, str) else f" [{piece}]" for piece in pieces)
+        return strings_for(answer.language).refused
+    body = "".join(
+        text + "".join(f" [{marker}]" for marker in markers)
+        for text, markers in place_markers(answer.text, answer.citations)
+    )
     sources = (f"[{one.marker}] {_source_line(one, answer.language)}" for one in answer.citations)
     return "\n".join((body, "", *sources)) if answer.citations else body
 
@@ -199,12 +198,18 @@ def _reply(answer: Answer, number: int, language: Language, *, current: bool) ->
 
 def _answer_text(answer: Answer, number: int, language: Language) -> str:
     written = []
-    for piece in place_markers(answer.text or "", answer.citations):
-        if isinstance(piece, int):
-            written.append(_marker_button(piece, number, language))
-        else:
-            written.append(re.sub(r"\n+", "<br>", escape(piece)))
+    for text, markers in place_markers(answer.text or "", answer.citations):
+        # The last word and its markers stay on one line, so that no line begins with a marker.
+        words = text.rstrip()
+        cut = max(words.rfind(" ") + 1, words.rfind("\n") + 1, len(words) - _LONGEST_UNBROKEN)
+        buttons = "".join(_marker_button(marker, number, language) for marker in markers)
+        written.append(f'{_lines(text[:cut])}<span class="t-together">{escape(words[cut:])}{buttons}</span>')
+        written.append(_lines(text[len(words) :]))
     return "".join(written)
+
+
+def _lines(text: str) -> str:
+    return re.sub(r"\n+", "<br>", escape(text))
 
 
 def _marker_button(marker: int, number: int, language: Language) -> str:

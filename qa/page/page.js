@@ -58,8 +58,10 @@ root.addEventListener("click", (event) => {
 // An article opens at the words that prove the answer. `toggle` does not bubble, hence the capture.
 root.addEventListener("toggle", (event) => {
   if (!event.target.matches?.(".t-article") || event.newState !== "open") return;
-  const mark = event.target.querySelector("mark");
-  if (mark) mark.scrollIntoView({ block: "center" });
+  const mark = event.target.querySelector('mark[tabindex="-1"]');
+  if (!mark) return;
+  mark.scrollIntoView({ block: "center" });
+  mark.focus({ preventScroll: true });
 }, true);
 
 // A new question or answer is brought into view; re-rendering in the other language is not.

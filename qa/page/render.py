@@ -96,7 +96,7 @@ def highlighted(
         start: first character shown, in characters of ``text``.
         end: one past the last character shown.
         marks: (start, end) pairs in characters of ``text``; they may overlap and cross paragraphs.
-        focus: the start of the mark to bring into view, which then takes the keyboard focus.
+        focus: the start of the mark to bring into view, which can then take the keyboard focus.
     """
     merged = _merge(marks)
     paragraphs = []
@@ -112,7 +112,7 @@ def highlighted(
                 continue
             takes_focus = focus is not None and not focused and mark_start <= focus < mark_end
             focused = focused or takes_focus
-            opening = '<mark tabindex="-1" autofocus>' if takes_focus else "<mark>"
+            opening = '<mark tabindex="-1">' if takes_focus else "<mark>"
             pieces.append(escape(text[position:inner_start]))
             pieces.append(f"{opening}{escape(text[inner_start:inner_end])}</mark>")
             position = inner_end
