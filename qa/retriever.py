@@ -8,15 +8,11 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from qa.fusion import reciprocal_rank_fusion
 from qa.index import NewsIndex
 from qa.terms import words
-from qa.types import Article, Chunk, Encoder, Filters, Hit, Origin
-
-if TYPE_CHECKING:
-    from langchain_core.retrievers import BaseRetriever
+from qa.types import Encoder, Filters, Hit, Origin
 
 POOL = 50
 """Candidates taken from each leg: the passage that answers is rarely lower in both."""
@@ -75,35 +71,11 @@ def collapse_copies(hits: Iterable[Hit]) -> list[Hit]:
     kept: list[tuple[Hit, frozenset[tuple[str, ...]]]] = []
     for hit in hits:
         shingles = _shingles(hit.chunk.text)
-        if not any(hit.article.id != other.article.id and _is_copy(shingles, theirs) for other, theirs in kept):
+        if not any(
+            hit.article.id != other.article.id and _is_copy(shingles, theirs) for other, theirs in kept
+        ):
             kept.append((hit, shingles))
     return [hit for hit, _ in kept]
-
-
-def as_langchain_retriever(
-    retriever: HybridRetriever, *, k: int = 5, filters: Filters | None = None
-) -> BaseRetriever:
-    """Return ``retriever`` as a LangChain retriever: ``invoke(question)`` gives Documents with metadata.
-
-    The page content is the passage; the metadata has ``article_id``, ``chunk_id``, ``title``, ``source``,
-    ``published_at`` (ISO or ``None``), ``url``, ``path``, ``start``, ``end`` and ``score``.
-    """
-    from langchain_core.callbacks import CallbackManagerForRetrieverRun
-    from langchain_core.documents import Document
-    from langchain_core.retrievers import BaseRetriever
-
-    class TanyaRetriever(BaseRetriever):
-        """Tanya's hybrid retriever behind LangChain's interface."""
-
-        def _get_relevant_documents(
-            self, query: str, *, run_manager: CallbackManagerForRetrieverRun
-        ) -> list[Document]:
-            return [
-                Document(page_content=hit.chunk.text, id=hit.chunk.id, metadata=_metadata(hit.chunk, hit.article, hit.score))
-                for hit in retriever.search(query, k=k, filters=filters)
-            ]
-
-    return TanyaRetriever()
 
 
 class _Clock:
@@ -134,18 +106,3 @@ def _shingles(text: str) -> frozenset[tuple[str, ...]]:
 
 def _is_copy(left: frozenset[tuple[str, ...]], right: frozenset[tuple[str, ...]]) -> bool:
     return len(left & right) >= COPY_SHARE * min(len(left), len(right))
-
-
-def _metadata(chunk: Chunk, article: Article, score: float) -> dict[str, str | int | float | None]:
-    return {
-        "article_id": article.id,
-        "chunk_id": chunk.id,
-        "title": article.title,
-        "source": article.source,
-        "published_at": article.published_at.isoformat() if article.published_at else None,
-        "url": article.url,
-        "path": article.path,
-        "start": chunk.start,
-        "end": chunk.end,
-        "score": score,
-    }

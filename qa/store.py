@@ -80,7 +80,7 @@ class Store:
         self._lock = threading.RLock()
 
     @classmethod
-    def create(cls, folder: Path, fingerprint: Mapping[str, str]) -> Self:
+    def create(cls, folder: Path, fingerprint: Mapping[str, str], model: str | None = None) -> Self:
         """Make an empty store in ``folder``, for vectors of the model with this ``fingerprint``."""
         folder.mkdir(parents=True, exist_ok=True)
         store = cls(folder / DATABASE, _connect(folder / DATABASE, "rwc"))
@@ -90,9 +90,15 @@ class Store:
                 store._connection.execute(statement)
             store._connection.executemany(
                 "INSERT INTO meta VALUES (?, ?)",
-                [("schema", SCHEMA_VERSION), ("generation", "0"), ("fingerprint", ""), ("identity", "")],
+                [
+                    ("schema", SCHEMA_VERSION),
+                    ("generation", "0"),
+                    ("fingerprint", ""),
+                    ("identity", ""),
+                    ("model", ""),
+                ],
             )
-            store.clear(fingerprint)
+            store.clear(fingerprint, model)
         return store
 
     @classmethod
@@ -152,7 +158,7 @@ class Store:
     # What is there
 
     def meta(self, name: str) -> str:
-        """Return the value stored under ``name``: schema, identity, fingerprint (JSON) or generation."""
+        """Return the value stored under ``name``: schema, identity, model, fingerprint (JSON) or generation."""
         rows = self._rows("SELECT value FROM meta WHERE name = ?", (name,))
         if not rows:
             raise IndexCorruptError(f"{self._path} has no {name!r}. Make the index anew with --rebuild")
@@ -286,13 +292,14 @@ class Store:
             if owner in articles
         }
 
-    def vectors(self, keys: Sequence[int]) -> dict[int, np.ndarray]:
-        """Return the float32 unit vectors, shape ``(dimension,)``, of these keys that still exist."""
-        found: dict[int, np.ndarray] = {}
-        for part in _parts(keys):
-            rows = self._rows(f"SELECT key, vector FROM chunks WHERE key IN ({_marks(part)})", part)
-            found |= {key: _vector(blob) for key, blob in rows}
-        return found
+    def vectors(self, chunks: Sequence[Chunk]) -> np.ndarray:
+        """Return float32 unit rows, shape ``(len(chunks), dimension)``; zeros for chunks removed since."""
+        rows = np.zeros((len(chunks), int(self.fingerprint()["dimension"])), dtype=np.float32)
+        for row, chunk in zip(rows, chunks, strict=True):
+            statement = "SELECT vector FROM chunks WHERE article_id = ? AND ordinal = ?"
+            for (blob,) in self._rows(statement, (chunk.article_id, chunk.ordinal)):
+                row[:] = _vector(blob)
+        return rows
 
     def chunk_rows(self, *, after: int = 0, batch: int = 4096) -> Iterator[ChunkRow]:
         """Yield the chunks with a key above ``after`` in the order of their keys."""
@@ -366,11 +373,16 @@ class Store:
             if self._drop_if_orphan(old_id):
                 self._run("INSERT OR REPLACE INTO successors VALUES (?, ?)", (old_id, new_id))
 
-    def clear(self, fingerprint: Mapping[str, str]) -> None:
-        """Drop everything; the store is then another one, for vectors of the model with this fingerprint."""
+    def clear(self, fingerprint: Mapping[str, str], model: str | None) -> None:
+        """Drop everything; the store is then another one, for vectors of this model."""
         for table in ("articles", "successors"):
             self._run(f"DELETE FROM {table}")
-        for name, value in (("fingerprint", json.dumps(dict(fingerprint))), ("identity", uuid.uuid4().hex)):
+        described = {
+            "fingerprint": json.dumps(dict(fingerprint)),
+            "identity": uuid.uuid4().hex,
+            "model": model or "",
+        }
+        for name, value in described.items():
             self._run("UPDATE meta SET value = ? WHERE name = ?", (value, name))
 
     def move(self, old_location: str, new_location: str) -> None:

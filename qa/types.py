@@ -6,7 +6,7 @@ Only the standard library is imported here; numpy is named for the type checker 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -66,6 +66,16 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
+class Candidate:
+    """A place in an article that may answer: ``hit.article.text[start:end]``, right with ``probability`` (0 to 1)."""
+
+    hit: Hit
+    start: int
+    end: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True)
 class Citation:
     """Proof: ``article.text[start:end] == quote``. Markers count from 1 in the order of the answer."""
 
@@ -109,6 +119,14 @@ class Filters:
 
     def __bool__(self) -> bool:
         return self.date_from is not None or self.date_to is not None or bool(self.sources)
+
+
+class Reader(Protocol):
+    """Finds in retrieved passages what answers a question."""
+
+    def read(self, question: str, language: Language, hits: Sequence[Hit]) -> list[Candidate]:
+        """Return candidates from ``hits``, the most probable first."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -16,7 +16,7 @@ from typing import Self
 from filelock import FileLock
 
 from qa.chunking import chunk_article
-from qa.errors import IndexMissingError
+from qa.errors import IndexCorruptError, IndexMismatchError, IndexMissingError, InputError
 from qa.index import TAIL_LIMIT, check_fingerprint
 from qa.locking import lock_folder
 from qa.snapshot import newest_manifest, publish
@@ -38,31 +38,55 @@ class IndexWriter:
     has gathered outside the last one.
     """
 
-    def __init__(self, folder: Path, store: Store, encoder: Encoder, lock: FileLock) -> None:
+    def __init__(
+        self, folder: Path, store: Store, encoder: Encoder, lock: FileLock, model: str | None
+    ) -> None:
         self.folder = folder
         self._store = store
         self._encoder = encoder
         self._lock = lock
+        self._model = model
 
     @classmethod
-    def open(cls, folder: Path, encoder: Encoder) -> Self:
+    def open(cls, folder: Path, encoder: Encoder, *, model: str | None = None, rebuild: bool = False) -> Self:
         """Open the index in ``folder`` for writing, making it if there is none.
+
+        ``model`` is how the encoder was named, remembered by the index. With ``rebuild`` vectors of another model
+        are no error, ``replace_all`` will replace them; a store that cannot be opened is set aside.
 
         Raises:
             IndexLockedError: another process is writing.
             IndexMismatchError: the index holds vectors of another model.
+            IndexCorruptError: the store is damaged.
+            InputError: the folder cannot be written to.
         """
-        lock = lock_folder(folder)
         try:
-            try:
-                store = Store.open(folder, writable=True)
-                check_fingerprint(folder, store.fingerprint(), encoder.fingerprint)
-            except IndexMissingError:
-                store = Store.create(folder, encoder.fingerprint)
+            lock = lock_folder(folder)
+        except OSError as error:
+            raise InputError(
+                f"cannot write to {folder} ({error.strerror}). Name another folder: --index DIR"
+            ) from error
+        try:
+            store = cls._open_store(folder, encoder, model, rebuild)
         except BaseException:
             lock.release()
             raise
-        return cls(folder, store, encoder, lock)
+        return cls(folder, store, encoder, lock, model)
+
+    @staticmethod
+    def _open_store(folder: Path, encoder: Encoder, model: str | None, rebuild: bool) -> Store:
+        try:
+            store = Store.open(folder, writable=True)
+        except IndexMissingError:
+            return Store.create(folder, encoder.fingerprint, model)
+        except (IndexCorruptError, IndexMismatchError):
+            if not rebuild:
+                raise
+            set_store_aside(folder)
+            return Store.create(folder, encoder.fingerprint, model)
+        if not rebuild:
+            check_fingerprint(folder, store.fingerprint(), encoder.fingerprint)
+        return store
 
     def __enter__(self) -> Self:
         return self
@@ -96,14 +120,6 @@ class IndexWriter:
                 batch, waiting = [], 0
         yield from self._commit(batch)
 
-    def remove(self, article_id: str) -> str | None:
-        """Drop an article, named by its id or an older id of it; return the id dropped, ``None`` if unknown."""
-        current = self._store.resolve(article_id)
-        if current is not None:
-            with self._store.transaction():
-                self._store.remove(current)
-        return current
-
     def prune(self, path: Path, seen: set[str], skipped: set[str]) -> int:
         """Drop articles under ``path`` whose file, member or row is gone; return how many articles went.
 
@@ -121,7 +137,7 @@ class IndexWriter:
     def replace_all(self, located: Iterable[tuple[str, Article]]) -> Iterator[tuple[Article, Change]]:
         """Make the index anew from ``located``, in one transaction: until it is committed the old index stands."""
         with self._store.transaction():
-            self._store.clear(self._encoder.fingerprint)
+            self._store.clear(self._encoder.fingerprint, self._model)
             yield from self.add(located)
 
     def publish_if_needed(self) -> bool:
@@ -166,6 +182,31 @@ class IndexWriter:
         yield from changes
 
 
+def remove_articles(folder: Path, article_ids: Sequence[str]) -> Iterator[tuple[str, str | None]]:
+    """Drop articles, each named by its id or an older id of it; yield the id asked for and the one dropped, if any.
+
+    Raises:
+        IndexMissingError: there is no index in ``folder``.
+        IndexLockedError: another process is writing.
+    """
+    store = Store.open(folder)
+    store.close()
+    lock = lock_folder(folder)
+    try:
+        store = Store.open(folder, writable=True)
+        try:
+            for article_id in article_ids:
+                current = store.resolve(article_id)
+                if current is not None:
+                    with store.transaction():
+                        store.remove(current)
+                yield article_id, current
+        finally:
+            store.close()
+    finally:
+        lock.release()
+
+
 def absolute(path: Path) -> str:
     """Return the absolute POSIX form of a path given by the user, by which its files are known in the store."""
     return path.resolve().as_posix()
@@ -182,14 +223,14 @@ def passage_text(title: str | None, text: str) -> str:
     return f"{title}\n{text}" if title else text
 
 
-def set_damaged_store_aside(folder: Path) -> None:
+def set_store_aside(folder: Path) -> None:
     """Rename a store that cannot be opened, so that ``--rebuild`` can begin; the caller holds the writer lock."""
     stamp = time.strftime("%Y%m%d-%H%M%S")
     for suffix in ("", "-wal", "-shm"):
         path = folder / f"{DATABASE}{suffix}"
         if path.exists():
             path.rename(folder / f"damaged-{stamp}-{DATABASE}{suffix}")
-    log.warning("The damaged store was kept as %s", folder / f"damaged-{stamp}-{DATABASE}")
+    log.warning("The store could not be opened; it was kept as %s", folder / f"damaged-{stamp}-{DATABASE}")
 
 
 def _file_of(location: str) -> Path:

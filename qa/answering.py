@@ -1,0 +1,153 @@
+"""Question to answer: retrieve, read, decide whether the archive says it, cite.
+
+Knows hits and candidates; knows nothing of pages or storage. A better reader takes the place of the one here
+through ``types.Reader``; whatever it finds is quoted verbatim or not at all.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+from qa.config import Settings
+from qa.errors import InputError
+from qa.index import NewsIndex
+from qa.reader import SentenceReader
+from qa.retriever import HybridRetriever
+from qa.store import Store
+from qa.terms import detect_language
+from qa.types import Answer, Candidate, Citation, Filters, Hit, Language, Reader
+
+if TYPE_CHECKING:
+    from embeddings.encoder import SentenceEncoder
+
+MAX_QUESTION_CHARACTERS = 1_000
+
+THRESHOLD: dict[Language, float] = {"en": 0.5, "id": 0.5}
+"""Least probability at which the best candidate is given as the answer."""
+
+SECOND_SHARE = 0.6
+"""A second sentence is added if it is at least this share as probable as the first, and above the threshold."""
+
+MAX_SENTENCES = 2
+
+
+class QuestionAnswerer:
+    """Answers questions over one index. Safe to use from several threads."""
+
+    def __init__(self, index: NewsIndex, retriever: HybridRetriever, reader: Reader) -> None:
+        self.index = index
+        self.retriever = retriever
+        self.reader = reader
+
+    @classmethod
+    def open(cls, folder: Path, *, model: str | None = None) -> Self:
+        """Open the index in ``folder`` with the model that made it; naming ``model`` checks that it is that one."""
+        return cls.from_settings(Settings.read(index=folder, model=model))
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Self:
+        """Open the index of ``settings`` with the model that made it, or the one named there.
+
+        Raises:
+            IndexMissingError, IndexMismatchError, IndexCorruptError: see ``NewsIndex.open``.
+            EmbeddingError: the model is not on this machine or cannot be used.
+        """
+        encoder = load_encoder_of(settings)
+        index = NewsIndex.open(settings.index, encoder.fingerprint)
+        return cls(index, HybridRetriever(index, encoder), SentenceReader(index, encoder))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.index.close()
+
+    def ask(self, question: str, *, filters: Filters | None = None, k: int = 5) -> Answer:
+        """Answer ``question`` from the ``k`` best passages, or abstain; what a writer has added is seen at once.
+
+        Raises:
+            InputError: the question is empty or longer than ``MAX_QUESTION_CHARACTERS``.
+        """
+        question = check_question(question)
+        started = time.perf_counter()
+        self.index.refresh()
+        language = detect_language(question)
+        retrieved = self.retriever.retrieve(question, k=k, filters=filters)
+        reading = time.perf_counter()
+        candidates = self.reader.read(question, language, retrieved.hits)
+        ended = time.perf_counter()
+        timings = {**retrieved.timings, "read": (ended - reading) * 1000, "total": (ended - started) * 1000}
+        return compose(question, language, candidates, retrieved.hits, timings)
+
+    def batch(
+        self, questions: Iterable[str], *, filters: Filters | None = None, k: int = 5
+    ) -> Iterator[Answer]:
+        """Yield the answer to each of ``questions`` in turn."""
+        for question in questions:
+            yield self.ask(question, filters=filters, k=k)
+
+
+def load_encoder_of(settings: Settings) -> SentenceEncoder:
+    """Load the model that the index was made with, or the one that ``settings`` name.
+
+    Prompts not named are those that the index remembers.
+
+    Raises:
+        IndexMissingError: there is no index.
+        EmbeddingError: the model is not on this machine or cannot be used.
+    """
+    from embeddings.encoder import SentenceEncoder
+
+    store = Store.open(settings.index)
+    try:
+        stored, remembered = store.fingerprint(), store.meta("model")
+    finally:
+        store.close()
+    named, query, passage = settings.model, settings.query_prompt, settings.passage_prompt
+    if named is None:
+        query = stored.get("query_prompt") if query is None else query
+        passage = stored.get("passage_prompt") if passage is None else passage
+    return SentenceEncoder.load(named or remembered or None, query_prompt=query, passage_prompt=passage)
+
+
+def check_question(question: str) -> str:
+    """Return the question without outer blanks; raise ``InputError`` if it is empty or too long."""
+    stripped = " ".join(question.split())
+    if not stripped:
+        raise InputError('the question is empty. Ask something: tanya ask "Siapa …?"')
+    if len(stripped) > MAX_QUESTION_CHARACTERS:
+        raise InputError(
+            f"the question has {len(stripped)} characters, the limit is {MAX_QUESTION_CHARACTERS}"
+        )
+    return stripped
+
+
+def compose(
+    question: str,
+    language: Language,
+    candidates: Sequence[Candidate],
+    hits: Sequence[Hit],
+    timings: dict[str, float],
+) -> Answer:
+    """Make the answer of candidates, best first: their text verbatim and cited, or none if the best is too unsure."""
+    confidence = candidates[0].probability if candidates else 0.0
+    chosen: list[Candidate] = []
+    if confidence >= THRESHOLD[language]:
+        least = max(THRESHOLD[language], SECOND_SHARE * confidence)
+        chosen = [candidate for candidate in candidates if candidate.probability >= least][:MAX_SENTENCES]
+    citations = tuple(_cite(marker, candidate) for marker, candidate in enumerate(chosen, start=1))
+    text = " ".join(citation.quote for citation in citations) or None
+    return Answer(question, language, text, confidence, citations, tuple(hits), timings)
+
+
+def _cite(marker: int, candidate: Candidate) -> Citation:
+    article = candidate.hit.article
+    return Citation(
+        marker, article, candidate.start, candidate.end, article.text[candidate.start : candidate.end]
+    )
