@@ -16,16 +16,17 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 from qa import furniture
 from qa.datelines import Dateline, find_dateline
 from qa.dates import DateMention, dates_with_weekday, latest_year, parse_date
-from qa.deletion import Cut, Removal, Span, apply_cuts, with_whitespace
+from qa.deletion import Cut, Removal, Span, apply_cuts, raw_offsets, with_whitespace
 from qa.markup import find_heading, markup_cuts, read_front_matter
 
 #: Deleting can bring together what was apart, so passes repeat until nothing changes: nearly always two.
 #: The bound keeps a hostile page from costing more than this many times its length.
-MAX_PASSES = 40
+MAX_PASSES = 10
 _HEAD_LINES = 30
 _LEAD_PARAGRAPHS = 3
 #: What stands between a headline and its article, so that an unmarked line before it is the headline.
@@ -70,15 +71,10 @@ class Cleaned:
     kept: tuple[Span, ...]
 
     def raw_offset(self, offset: int) -> int:
-        """Map an offset of ``text`` (a character that exists) to the raw text; raise ``IndexError`` outside."""
-        if not 0 <= offset < len(self.text):
-            raise IndexError(f"offset {offset} is outside the cleaned text of {len(self.text)} characters")
-        position = 0
-        for span in self.kept:
-            if offset < position + span.end - span.start:
-                return span.start + offset - position
-            position += span.end - span.start
-        raise IndexError(f"offset {offset} is in no kept span")
+        """Map an offset of a character of ``text`` to the raw text; raise ``IndexError`` outside."""
+        if offset < 0:
+            raise IndexError(f"offset {offset} is negative")
+        return raw_offsets(self.kept, [offset])[0]
 
 
 @dataclass(slots=True)
@@ -179,6 +175,7 @@ def _find_cuts(text: str, facts: _Facts, headline: str | None) -> list[Cut]:
         line.label = line.label or furniture.furniture(line.text)
     _label_links(lines)
     _label_foot(lines, facts)
+    _label_share_buttons(lines)
     cuts = list(_cut_head(lines, facts, headline))
     cuts.extend(_cut_inside(lines, cuts))
     cuts.extend(Cut(line.start, line.start + len(line.text), line.label) for line in lines if line.label)
@@ -233,17 +230,15 @@ def _label_foot(lines: list[_Line], facts: _Facts) -> None:
             facts.learn(url=furniture.find_url(line.text))
         if not line.label and furniture.signature_start(line.text) == 0:
             line.label = "initials"
-        if not line.label and furniture.is_share_button(line.text) and _beside_control(lines, i):
-            line.label = "page control"
         if not line.label and furniture.is_sentence(line.text):
             return
 
 
-def _beside_control(lines: list[_Line], i: int) -> bool:
-    """Whether a "Bagikan" opens the run of sharing buttons in which line ``i`` stands."""
-    while i > 0 and furniture.is_share_button(lines[i - 1].text):
-        i -= 1
-    return i > 0 and furniture.edge_furniture(lines[i - 1].text) == "page control"
+def _label_share_buttons(lines: list[_Line]) -> None:
+    """Label "Facebook", "WhatsApp", ... under a "Bagikan"; alone they may be headings of the article."""
+    for before, line in pairwise(lines):
+        if not line.label and before.label == "page control" and furniture.is_share_button(line.text):
+            line.label = "page control"
 
 
 def _cut_head(lines: list[_Line], facts: _Facts, headline: str | None) -> Iterator[Cut]:

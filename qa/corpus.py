@@ -11,6 +11,7 @@ import errno
 import hashlib
 import io
 import os
+import re
 import stat
 import zipfile
 import zlib
@@ -20,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from qa.cleaning import Cleaned, clean
+from qa.deletion import raw_offsets
 from qa.documents import SUFFIXES, Document, read_documents, too_large
 from qa.errors import InputError
 from qa.types import Article, Skip
@@ -104,11 +106,11 @@ def _explanations(path: Path, max_bytes: int) -> Iterator[str]:
         # Removed and kept pieces are shown in reading order, so that the page can be followed.
         shown = [(removal.start, f"- [{removal.reason}] {removal.text}") for removal in cleaned.removals]
         shown = [(start, line) for start, line in shown if not line.startswith("- [whitespace]")]
-        offset = 0
-        for paragraph in cleaned.text.splitlines(keepends=True):
-            if paragraph.strip():
-                shown.append((cleaned.raw_offset(offset), f"+ {paragraph.strip()}"))
-            offset += len(paragraph)
+        paragraphs = list(re.finditer(r"\S[^\n\r]*", cleaned.text))
+        places = raw_offsets(cleaned.kept, [paragraph.start() for paragraph in paragraphs])
+        shown += [
+            (place, f"+ {paragraph.group()}") for place, paragraph in zip(places, paragraphs, strict=True)
+        ]
         yield from (
             _printable(" ".join(line.split())) for _, line in sorted(shown, key=lambda piece: piece[0])
         )
@@ -246,7 +248,7 @@ def _cause(error: OSError) -> str:
 
 
 def _read_file(file: _File, path: str, max_bytes: int) -> Iterator[Document | Skip]:
-    suffix = PurePosixPath(path.split("~")[0] if path.endswith(tuple("0123456789")) else path).suffix.lower()
+    suffix = _suffix(file.path)
     reason = None if suffix == ".zip" else _unsupported(suffix)
     if reason:
         yield Skip(path, reason)
@@ -287,10 +289,12 @@ def _open(file: _File) -> IO[bytes]:
 
 def _read_archive(stream: IO[bytes], path: str, max_bytes: int) -> Iterator[Document | Skip]:
     try:
-        with zipfile.ZipFile(stream) as archive:
-            yield from _read_members(archive, path, max_bytes)
-    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError, zlib.error) as error:
+        archive = zipfile.ZipFile(stream)
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, EOFError) as error:
         yield Skip(path, f"a damaged zip archive: {error}")
+        return
+    with archive:
+        yield from _read_members(archive, path, max_bytes)
 
 
 def _read_members(archive: zipfile.ZipFile, path: str, max_bytes: int) -> Iterator[Document | Skip]:

@@ -6,7 +6,7 @@ Pure functions over offsets. They know nothing of what is cut or why.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _BREAKS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
@@ -38,6 +38,23 @@ class Cut:
     start: int
     end: int
     reason: str
+
+
+def raw_offsets(kept: Sequence[Span], offsets: Sequence[int]) -> list[int]:
+    """Map ascending offsets of the kept text to the raw text; raise ``IndexError`` beyond its end."""
+    found: list[int] = []
+    position = 0
+    spans = iter(kept)
+    span = next(spans, Span(0, 0))
+    for offset in offsets:
+        while offset >= position + span.end - span.start:
+            position += span.end - span.start
+            following = next(spans, None)
+            if following is None:
+                raise IndexError(f"offset {offset} is beyond the kept text of {position} characters")
+            span = following
+        found.append(span.start + offset - position)
+    return found
 
 
 def apply_cuts(
