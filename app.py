@@ -20,16 +20,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from embeddings.errors import EmbeddingError
+from qa.config import Settings, sample_folder
 from qa.errors import IndexMissingError, InputError, TanyaError
 from qa.page import conversation as talk
-from qa.page.examples import Examples, bundled_questions
-from qa.page.handlers import Page, PageAnswerer
+from qa.page.examples import Examples
+from qa.page.handlers import Change, Page, PageAnswerer
 from qa.page.share import ShareError, local_network_address, open_share_link
 from qa.page.strings import strings_for
 from qa.types import Language
 
 if TYPE_CHECKING:
     import gradio as gr
+
+    from qa.answering import QuestionAnswerer
 
 PAGE_FILES = Path(talk.__file__).parent
 MAX_WAITING = 64
@@ -120,9 +123,7 @@ def build_page(
             with gr.Column(elem_id="t-right"):
                 evidence = gr.HTML(talk.evidence_of(talk.Conversation(), language), **plain)
 
-        def on_example(
-            current: talk.Conversation, chosen: Language, event: Any
-        ) -> Iterator[tuple[str, talk.Conversation, str, str]]:
+        def on_example(current: talk.Conversation, chosen: Language, event: Any) -> Iterator[Change]:
             yield from page.example(current, chosen, event._data)
 
         def on_show(
@@ -146,19 +147,20 @@ def build_page(
             )
 
         everything = [box, said, conversation, evidence]
-        running = [
-            gr.on([box.submit, ask.click], page.ask, [box, said, switch], everything, **private),
-            conversation.example_select(on_example, [said, switch], everything, **private),
-            retry.click(page.retry, [said, switch], everything, **private),
-        ]
-        stop.click(page.stop, [said, switch], [said, conversation], cancels=running, **private)
-        clear.click(page.clear, [switch], everything, cancels=running, **private)
-        conversation.select(on_show, [said, switch], [said, conversation, evidence], **private)
+        gr.on([box.submit, ask.click], page.ask, [box, said, switch], everything, **private)
+        conversation.example_select(on_example, [said, switch], everything, **private)
+        retry.click(page.retry, [said, switch], everything, **private)
+        # Not Gradio's own cancelling: it holds the next question back until the model is done with this one.
+        # And past the queue: its event stream closes with the last answer, and may take a later event's with it.
+        at_once = {**private, "queue": False}
+        stop.click(page.stop, [said, switch], [said, conversation], **at_once)
+        clear.click(page.clear, [said, switch], everything, **at_once)
+        conversation.select(on_show, [said, switch], [said, conversation, evidence], **at_once)
         worded = [switch, header, conversation, evidence, box, ask, stop, retry, clear]
-        switch.input(on_language, [switch, said], worded, js=KEEP_LANGUAGE, **private).then(
+        switch.input(on_language, [switch, said], worded, js=KEEP_LANGUAGE, **at_once).then(
             page.example_buttons, [switch], [offered], **private
         )
-        blocks.load(on_language, [switch, said], worded, js=choose_language, **private).then(
+        blocks.load(on_language, [switch, said], worded, js=choose_language, **at_once).then(
             page.example_buttons, [switch], [offered], **private
         )
     return blocks
@@ -284,40 +286,36 @@ def user_and_password(text: str) -> tuple[str, str]:
     return user, password
 
 
-def index_folder(named: Path | None) -> Path:
-    """Return the index to use: the one named, else ``$TANYA_INDEX``, else ``./.tanya/default``."""
-    return named or Path(os.environ.get("TANYA_INDEX") or ".tanya/default")
-
-
-def open_answerer(named: Path | None, model: str | None) -> PageAnswerer:
+def open_answerer(settings: Settings) -> QuestionAnswerer:
     """Open the index; without one named and none there, index the bundled sample first.
 
     Raises:
         TanyaError: the index named is missing, or one is there and cannot be used.
         EmbeddingError: the model cannot be used.
     """
+    from embeddings.encoder import SentenceEncoder
     from qa.answering import QuestionAnswerer
-    from qa.index import build_sample_index
+    from qa.ingest import index_paths
 
-    folder = index_folder(named)
+    folder, model = settings.index, settings.model
     try:
         return QuestionAnswerer.open(folder, model=model)
     except IndexMissingError:
-        if named is not None:
+        if settings.index_was_named:
             raise IndexMissingError(
                 f"There is no index in {folder}. Make one with: tanya index PATH --index {folder}"
             ) from None
     print(f"There is no index in {folder} yet; indexing the bundled sample.", flush=True)
-    build_sample_index(folder)
+    index_paths([sample_folder()], folder, SentenceEncoder.load(model), model=model)
     return QuestionAnswerer.open(folder, model=model)
 
 
 def serve(args: argparse.Namespace) -> int:
     """Open the page and keep it open until Ctrl-C."""
     check_address(args.host, args.port)
-    answerer = open_answerer(args.index, args.model)
+    answerer = open_answerer(Settings.read(index=args.index, model=args.model))
     slot = threading.Semaphore(1)
-    examples = Examples.for_archive(answerer, bundled_questions())
+    examples = Examples.for_archive(answerer, sample_folder() / "questions.jsonl")
     examples.start()
     auth = args.auth
     if args.share and auth is None:

@@ -40,7 +40,7 @@ class Slow(SharedWords):
         if "lambat" in question:
             threading.Event().wait(6)
         return super().ask(question)
-examples = Examples(lambda language: {"en": ["Which harga beras turun?"], "id": ["Berapa harga beras turun?"]}[language])
+examples = Examples({"en": ["Which harga beras turun?"], "id": ["Berapa harga beras turun?"]}.__getitem__)
 examples.find()
 blocks = app.build_page(Slow([RICE, TRAIN, HOSTILE]), examples)
 app.launch(blocks, host="127.0.0.1", port=int(sys.argv[1]), auth=None)
@@ -267,12 +267,9 @@ def test_a_refusal_is_honest_in_the_questions_language(at_archive: Reader) -> No
     )
 
 
-@pytest.mark.parametrize("question", ["Apa yang ditulis wartawan pada papan pengumuman kantor?"])
-def test_scripts_in_title_body_and_file_name_stay_text_in_the_real_page(
-    at_archive: Reader, question: str
-) -> None:
+def test_scripts_in_title_body_and_file_name_stay_text_in_the_real_page(at_archive: Reader) -> None:
     reader = at_archive.open()
-    reader.ask(question)
+    reader.ask("Apa yang ditulis wartawan pada papan pengumuman kantor?")
     assert_harmless(reader)
     shown = reader.text("#t-right")
     assert '<img src=x onerror="window.__pwned=1">' in shown

@@ -7,8 +7,9 @@ page keeps one per browser session, on the server.
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from qa.page.render import escape, evidence_panel, outlet_and_date
@@ -28,13 +29,17 @@ Status = Literal["pending", "answered", "failed", "stopped"]
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One question. ``answer`` is set when answered, ``problem`` (words for the reader) when failed."""
+    """One question. ``answer`` is set when answered, ``problem`` (words for the reader) when failed.
+
+    ``given_up`` tells whoever works on the answer that nobody waits for it any more.
+    """
 
     number: int
     question: str
     status: Status = "pending"
     answer: Answer | None = None
     problem: str = ""
+    given_up: threading.Event = field(default_factory=threading.Event, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -75,7 +80,10 @@ class Conversation:
 
     def stop(self) -> Conversation:
         """Give the waiting question up; without one, change nothing."""
-        return self._finish("stopped") if self.pending else self
+        if not self.pending:
+            return self
+        self.turns[-1].given_up.set()
+        return self._finish("stopped")
 
     def without_last(self) -> Conversation:
         """Take the last turn back, to ask it again."""

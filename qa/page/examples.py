@@ -7,7 +7,6 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import qa
 from qa.errors import TanyaError
 from qa.suggestions import Answerer, sample_questions, suggest_questions
 from qa.types import Language
@@ -32,11 +31,11 @@ class Examples:
         self._found: Mapping[Language, list[str]] = {"en": [], "id": []}
 
     @classmethod
-    def for_archive(cls, answerer: Answerer, questions_file: Path | None) -> Examples:
+    def for_archive(cls, answerer: Answerer, questions_file: Path) -> Examples:
         """Find examples for an archive: those of the sample when it is loaded, else made from its articles."""
 
         def find(language: Language) -> list[str]:
-            if questions_file is not None:
+            if questions_file.is_file():
                 known = sample_questions(answerer, SHOWN, questions_file, language=language)
                 if known:
                     return known
@@ -63,10 +62,3 @@ class Examples:
         other: Language = "id" if language == "en" else "en"
         own, foreign = self._found[language], self._found[other][:IN_OTHER_LANGUAGE]
         return [*own[: SHOWN - len(foreign)], *foreign]
-
-
-def bundled_questions() -> Path | None:
-    """Return the question set of the bundled sample: beside ``qa`` in a checkout, inside it when installed."""
-    package = Path(qa.__file__).parent
-    candidates = (package / "sample" / "questions.jsonl", package.parent / "corpus" / "questions.jsonl")
-    return next((one for one in candidates if one.is_file()), None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -21,8 +22,18 @@ from qa.types import Answer, Language
 
 log = logging.getLogger("tanya")
 
+STOP_SECONDS = 0.05
+"""How soon a waiting question notices that it was given up."""
+
 BUSY_SECONDS = 60.0
 """How long a question waits for the models before its asker is told that there are too many."""
+
+
+KEEP = {"__type__": "update"}
+"""Gradio's word for leaving a part of the page as it is."""
+
+Change = tuple[Any, Any, Any, Any]
+"""New values of the question's box, the conversation as data and as HTML, and the evidence; or ``KEEP``."""
 
 
 class CountedIndex(SampledIndex, Protocol):
@@ -54,9 +65,7 @@ class Page:
         self.examples = examples
         self.slot = slot
 
-    def ask(
-        self, question: str | None, said: talk.Conversation, language: Language
-    ) -> Iterator[tuple[str, talk.Conversation, str, str]]:
+    def ask(self, question: str | None, said: talk.Conversation, language: Language) -> Iterator[Change]:
         """Answer a question in two steps, so that the page shows it at once and can be stopped in between."""
         question = (question or "").strip()
         if not question or said.pending:
@@ -70,16 +79,31 @@ class Page:
             return
         said = said.ask(question)
         yield "", said, *self.panels(said, language)
-        said = self.answered(said, question, language)
-        yield "", said, *self.panels(said, language)
+        turn = said.turns[-1]
+        outcome: list[talk.Conversation] = []
+        # Work that runs in a model cannot be interrupted, but the wait for it can: what it finds is then dropped.
+        worker = threading.Thread(
+            target=lambda: outcome.append(self.answered(said, language)), name="answer", daemon=True
+        )
+        worker.start()
+        while worker.is_alive() and not turn.given_up.is_set():
+            worker.join(STOP_SECONDS)
+        if turn.given_up.is_set():
+            # Who gave it up has shown so; without this, Gradio would show the last step again at the end.
+            yield KEEP, KEEP, KEEP, KEEP
+        else:
+            yield "", outcome[0], *self.panels(outcome[0], language)
 
-    def answered(self, said: talk.Conversation, question: str, language: Language) -> talk.Conversation:
+    def answered(self, said: talk.Conversation, language: Language) -> talk.Conversation:
         """Finish the waiting turn with an answer, or with words on why there is none."""
         words = strings_for(language)
-        if not self.slot.acquire(timeout=BUSY_SECONDS):
-            return said.fail(words.busy)
+        turn = said.turns[-1]
+        deadline = time.monotonic() + BUSY_SECONDS
+        while not self.slot.acquire(timeout=STOP_SECONDS):
+            if turn.given_up.is_set() or time.monotonic() > deadline:
+                return said.fail(words.busy)
         try:
-            return said.answer(self.answerer.ask(question))
+            return said.answer(self.answerer.ask(turn.question))
         except InputError as error:
             return said.fail(words.turned_away.format(reason=error))
         except (TanyaError, EmbeddingError) as error:
@@ -92,16 +116,12 @@ class Page:
         finally:
             self.slot.release()
 
-    def example(
-        self, said: talk.Conversation, language: Language, sent: object
-    ) -> Iterator[tuple[str, talk.Conversation, str, str]]:
+    def example(self, said: talk.Conversation, language: Language, sent: object) -> Iterator[Change]:
         """Ask the example that was chosen."""
         question = _sent(sent, "question")
         yield from self.ask(question if isinstance(question, str) else "", said, language)
 
-    def retry(
-        self, said: talk.Conversation, language: Language
-    ) -> Iterator[tuple[str, talk.Conversation, str, str]]:
+    def retry(self, said: talk.Conversation, language: Language) -> Iterator[Change]:
         """Ask the last question again."""
         if said.pending or not said.turns:
             yield "", said, *self.panels(said, language)
@@ -113,8 +133,9 @@ class Page:
         said = said.stop()
         return said, talk.conversation_panel(said, language)
 
-    def clear(self, language: Language) -> tuple[str, talk.Conversation, str, str]:
-        """Start over."""
+    def clear(self, said: talk.Conversation, language: Language) -> Change:
+        """Start over; an answer that is still being worked on is not waited for."""
+        said.stop()
         said = talk.Conversation()
         return "", said, *self.panels(said, language)
 
