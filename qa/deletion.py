@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 _BREAKS = "\n\r\x0b\x0c\x1c\x1d\x1e\x85\u2028\u2029"
-_WHITESPACE = re.compile(r"\s{2,}|[^\S ]")
+_WHITESPACE = re.compile(r"\s{2,}|[^\S ]|\A | \Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,6 +123,7 @@ _META = re.compile(
     rf"(?P<date>{re.sub('[?]P<[a-z]+>', '?:', DATE_AND_TIME).replace('(?P=sep)', '[/.-]')})",
     re.IGNORECASE,
 )
+_DATE_AT_END = re.compile(r"\d/\d{1,4}\)$")
 _ENDS = ".!?…"
 _CLOSERS = "\"'”’»)]*_ "
 
@@ -134,12 +135,14 @@ def capital_share(words: list[str]) -> float:
 
 
 def is_sentence(text: str) -> bool:
-    """Whether a line is running text: long, or closed by a full stop, or a question that is no headline."""
+    """Whether a line is running text: long, closed by a full stop or a date, or a question that is no headline."""
     words = text.split()
     if len(words) > 25:
         return True
     if len(words) < 6:
         return False
+    if _DATE_AT_END.search(text, len(text) - 12):
+        return True
     end = text.rstrip(_CLOSERS)[-1:]
     return end == "." or (end != "" and end in _ENDS and capital_share(words) < 0.6)
 
