@@ -7,9 +7,11 @@ Knows keys, chunks and snapshots; knows nothing of files, questions or pages.
 from __future__ import annotations
 
 import logging
+import shutil
+import threading
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,10 +19,10 @@ from typing import Self
 import numpy as np
 
 from embeddings.vector_index import VectorIndex
-from qa.errors import IndexLockedError, IndexMismatchError
+from qa.errors import IndexCorruptError, IndexLockedError, IndexMismatchError, StoreError
 from qa.lexical import LexicalIndex
 from qa.locking import PrivateFolder, lock_folder
-from qa.snapshot import Snapshot, SnapshotError, publish, published_snapshots, read_snapshot, write_snapshot
+from qa.snapshot import Snapshot, SnapshotError, publish, read_snapshot, snapshot_folder, write_snapshot
 from qa.store import Store
 from qa.types import Article, Chunk, Filters
 
@@ -30,12 +32,19 @@ TAIL_LIMIT = 5_000
 """Chunks that may wait outside a snapshot before a new one is due."""
 
 
+_ATTEMPTS = 5
+
+
 @dataclass(frozen=True, slots=True)
 class View:
-    """What one search sees: a snapshot, the chunks newer than it, and the keys that are gone since."""
+    """What one search sees: a snapshot, the chunks newer than it, and the keys that are gone since.
+
+    ``recorded``: the store's snapshot when this was made. ``private``: the folder that ``lexical`` works in.
+    """
 
     generation: int
-    snapshot: Path | None
+    recorded: str
+    private: Path
     base: VectorIndex
     base_max_key: int
     tail: VectorIndex
@@ -52,6 +61,7 @@ class NewsIndex:
         self.store = store
         self._view = view
         self._private = private
+        self._refreshing = threading.Lock()
 
     @classmethod
     def open(cls, folder: Path, fingerprint: Mapping[str, str] | None = None) -> Self:
@@ -63,14 +73,17 @@ class NewsIndex:
             IndexCorruptError: the store itself is damaged.
         """
         store = Store.open(folder)
-        if fingerprint is not None:
-            check_fingerprint(folder, store.fingerprint(), fingerprint)
-        private = PrivateFolder.create()
         try:
-            view = _load_view(folder, store, private)
+            if fingerprint is not None:
+                check_fingerprint(folder, store.fingerprint(), fingerprint)
+            private = PrivateFolder.create()
+            try:
+                view = _load_view(folder, store, private)
+            except BaseException:
+                private.remove()
+                raise
         except BaseException:
             store.close()
-            private.remove()
             raise
         return cls(folder, store, view, private)
 
@@ -92,23 +105,28 @@ class NewsIndex:
         """The store's generation that searches see."""
         return self._view.generation
 
+    @property
+    def view(self) -> View:
+        """What searches see now; give it to several of them to see the same in each."""
+        return self._view
+
     def refresh(self) -> bool:
         """See what a writer has committed since; return whether anything had changed."""
-        view = self._view
-        if self.store.generation() == view.generation:
-            return False
-        newest = published_snapshots(self.folder)[:1]
-        if view.snapshot is None or newest != [view.snapshot]:
-            self._view = _load_view(self.folder, self.store, self._private)
-        else:
-            self._view = _advanced(self.store, view)
-        return True
+        with self._refreshing:
+            view = self._view
+            if self.store.generation() == view.generation:
+                return False
+            self._view = _advanced(self.store, view) or _load_view(self.folder, self.store, self._private)
+            if self._view.private != view.private:
+                # Searches under way keep the files they have open.
+                shutil.rmtree(view.private, ignore_errors=True)
+            return True
 
     def search_dense(
-        self, query: np.ndarray, k: int, filters: Filters | None = None
+        self, query: np.ndarray, k: int, filters: Filters | None = None, *, view: View | None = None
     ) -> list[tuple[int, float]]:
         """Return up to ``k`` pairs ``(key, cosine)``, best first. ``query``: float32 unit row, ``(dimension,)``."""
-        view = self._view
+        view = view or self._view
         allowed = self.store.matching_keys(filters) if filters else None
         rows = query.reshape(1, -1)
         pairs: list[tuple[int, float]] = []
@@ -118,14 +136,15 @@ class NewsIndex:
         return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:k]
 
     def search_lexical(
-        self, question: str, k: int, filters: Filters | None = None
+        self, question: str, k: int, filters: Filters | None = None, *, view: View | None = None
     ) -> list[tuple[int, float]]:
         """Return up to ``k`` pairs ``(key, BM25 score)``, best first."""
-        return self._view.lexical.search(question, k, filters)
+        return (view or self._view).lexical.search(question, k, filters)
 
     def rarity(self, word: str) -> float:
         """Return the inverse document frequency of a word of ``terms.words()``: BM25's ``ln(1 + (N-n+.5)/(n+.5))``."""
-        count, found = len(self._view.lexical), self._view.lexical.document_frequency(word)
+        lexical = self._view.lexical
+        count, found = len(lexical), lexical.document_frequency(word)
         return float(np.log1p((count - found + 0.5) / (found + 0.5)))
 
     def chunks(self, keys: Sequence[int]) -> dict[int, tuple[Chunk, Article]]:
@@ -170,70 +189,102 @@ def check_fingerprint(folder: Path, stored: Mapping[str, str], given: Mapping[st
 
 
 def verify_index(folder: Path) -> list[str]:
-    """Return what is wrong with the index in ``folder``, in words; empty if the store and its snapshot are sound."""
+    """Return what is wrong with the index in ``folder``, in words; empty if the store and its snapshot are sound.
+
+    A snapshot that is only missing or behind is no fault: the next opening makes or completes it.
+
+    Raises:
+        IndexMissingError, IndexMismatchError, IndexCorruptError: the store cannot be opened at all.
+    """
     store = Store.open(folder)
     private = PrivateFolder.create()
     try:
         problems = store.verify()
-        for path in published_snapshots(folder)[:1]:
+        if problems or not store.snapshot():
+            return problems
+        with store.reading():
+            path = snapshot_folder(folder, store.snapshot())
             try:
-                snapshot = _checked(store, read_snapshot(path, private.path / "verify"))
+                manifest = _checked(store, read_snapshot(path, private.path / "verify")).manifest
             except SnapshotError as error:
-                problems.append(str(error))
-                continue
-            held = store.count_up_to(snapshot.manifest.max_key)
-            gone = len(store.removed_keys(up_to=snapshot.manifest.max_key))
-            if held > snapshot.manifest.count or snapshot.manifest.count > held + gone:
-                problems.append(
-                    f"{path} holds {snapshot.manifest.count} chunks, the store {held} and {gone} removed"
-                )
-        return problems
+                return [str(error)]
+            held = store.count_up_to(manifest.max_key)
+            gone = len(store.removed_keys(up_to=manifest.max_key))
+        if held + gone != manifest.count:
+            return [f"{path} holds {manifest.count} chunks, the store {held} and {gone} removed since"]
+        return []
     finally:
         store.close()
         private.remove()
 
 
 def _load_view(folder: Path, store: Store, private: PrivateFolder) -> View:
-    chunks = store.counts()[1]
-    for path in published_snapshots(folder):
-        try:
-            snapshot = _checked(store, read_snapshot(path, private.path / uuid.uuid4().hex))
-        except SnapshotError as error:
-            log.warning("%s. Rebuilding it from the store, nothing is lost", error)
+    # Each attempt may find that a writer has just published another snapshot.
+    for _ in range(_ATTEMPTS):
+        view = _recorded_view(folder, store, private)
+        if view is None:
             continue
-        if store.count_behind(snapshot.manifest.max_key) <= TAIL_LIMIT:
-            return _advanced(store, _view_of(path, snapshot))
-        log.warning("The search index in %s is behind its store: bringing it up to date", folder)
-        break
-    else:
-        if chunks:
+        if advanced := _advanced(store, view):
+            return advanced
+    raise StoreError(f"the search index in {folder} changes faster than it can be read. Try again")
+
+
+def _recorded_view(folder: Path, store: Store, private: PrivateFolder) -> View | None:
+    """Return the snapshot that the store recorded, a new one where that is of no use, ``None`` for try again."""
+    recorded = store.snapshot()
+    target = private.path / uuid.uuid4().hex
+    try:
+        snapshot = _checked(store, read_snapshot(snapshot_folder(folder, recorded), target))
+    except SnapshotError as error:
+        shutil.rmtree(target, ignore_errors=True)
+        if store.snapshot() != recorded:
+            return None
+        chunks = store.counts()[1]
+        if recorded:
+            log.warning("%s. Rebuilding it from the store, nothing is lost", error)
+        elif chunks:
             log.warning(
                 "The search index in %s is not there: building it from %d stored passages", folder, chunks
             )
-    return _rebuilt_view(folder, store, private)
+        return _rebuilt_view(folder, store, private)
+    if store.count_behind(snapshot.manifest.max_key) > TAIL_LIMIT:
+        shutil.rmtree(target, ignore_errors=True)
+        log.warning("The search index in %s is behind its store: bringing it up to date", folder)
+        return _rebuilt_view(folder, store, private)
+    return _view_of(recorded, target, snapshot)
 
 
-def _rebuilt_view(folder: Path, store: Store, private: PrivateFolder) -> View:
+def _rebuilt_view(folder: Path, store: Store, private: PrivateFolder) -> View | None:
     """Publish a new snapshot if the folder can be written and no writer is busy, else use one of our own."""
     target = private.path / uuid.uuid4().hex
     try:
         lock = lock_folder(folder)
-    except (IndexLockedError, OSError):
-        own = private.path / f"own-{uuid.uuid4().hex}"
-        write_snapshot(store, own)
-        return _advanced(store, _view_of(None, read_snapshot(own, target)))
-    try:
-        path = publish(folder)
-    finally:
-        lock.release()
-    return _advanced(store, _view_of(path, read_snapshot(path, target)))
+        try:
+            path = publish(folder)
+            # Read before it is let go: the next writer may replace it.
+            return _view_of(path.name, target, _checked(store, read_snapshot(path, target)))
+        finally:
+            lock.release()
+    except IndexCorruptError:
+        raise
+    except IndexLockedError:
+        log.warning("The index is being written to: its search index is kept for this process alone")
+    except (OSError, StoreError) as error:
+        log.warning("The search index cannot be written (%s): it is kept for this process alone", error)
+    recorded = store.snapshot()
+    own = write_snapshot(store, private.path)
+    target = private.path / uuid.uuid4().hex
+    view = _view_of(recorded, target, read_snapshot(own, target))
+    shutil.rmtree(own, ignore_errors=True)
+    return view
 
 
-def _view_of(path: Path | None, snapshot: Snapshot) -> View:
+def _view_of(recorded: str, private: Path, snapshot: Snapshot) -> View:
     manifest = snapshot.manifest
     return View(
         generation=manifest.generation,
-        snapshot=path,
+        recorded=recorded,
+        private=private,
         base=snapshot.vectors,
         base_max_key=manifest.max_key,
         tail=VectorIndex.empty(manifest.dimension),
@@ -243,20 +294,24 @@ def _view_of(path: Path | None, snapshot: Snapshot) -> View:
     )
 
 
-def _advanced(store: Store, view: View) -> View:
-    """Return ``view`` brought to the store's generation; its lexical index is updated in place."""
+def _advanced(store: Store, view: View) -> View | None:
+    """Return ``view`` brought to the store's generation, ``None`` if that takes another snapshot.
+
+    With another snapshot recorded the store has forgotten which chunks of this one are gone.
+    """
     with store.reading():
+        if store.snapshot() != view.recorded:
+            return None
         generation, max_key = store.generation(), store.max_key()
         rows = list(store.chunk_rows(after=view.base_max_key))
         removed = store.removed_keys(up_to=max_key)
-    new = [row for row in rows if row.key > view.max_key]
-    newly_removed = np.setdiff1d(removed, view.removed)
-    if new or len(newly_removed):
-        view.lexical.update(new, newly_removed.tolist())
     tail = VectorIndex.empty(view.base.dimension)
     if rows:
         tail.add(np.array([row.key for row in rows], dtype=np.int64), np.stack([row.vector for row in rows]))
-    return View(generation, view.snapshot, view.base, view.base_max_key, tail, max_key, removed, view.lexical)
+    new = [row for row in rows if row.key > view.max_key]
+    gone = np.setdiff1d(removed, view.removed)
+    lexical = view.lexical.updated(new, gone.tolist()) if new or len(gone) else view.lexical
+    return replace(view, generation=generation, tail=tail, max_key=max_key, removed=removed, lexical=lexical)
 
 
 def _checked(store: Store, snapshot: Snapshot) -> Snapshot:
@@ -266,7 +321,7 @@ def _checked(store: Store, snapshot: Snapshot) -> Snapshot:
         manifest.store != store.meta("identity")
         or manifest.generation > store.generation()
         or manifest.max_key > store.max_key()
-        or manifest.dimension != int(store.fingerprint()["dimension"])
+        or manifest.dimension != store.dimension()
     ):
         raise SnapshotError("The search index was made from another store")
     return snapshot

@@ -8,6 +8,7 @@ from __future__ import annotations
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
+from pydantic import InstanceOf
 
 from qa.retriever import HybridRetriever
 from qa.types import Filters, Hit
@@ -20,7 +21,7 @@ class TanyaRetriever(BaseRetriever):
     ``source``, ``published_at`` (ISO or ``None``), ``url``, ``path``, ``start``, ``end`` and ``score``.
     """
 
-    retriever: HybridRetriever
+    retriever: InstanceOf[HybridRetriever]
     k: int = 5
     filters: Filters | None = None
 

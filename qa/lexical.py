@@ -31,7 +31,7 @@ TITLE_WEIGHT = 0.5
 
 
 class LexicalIndex:
-    """A tantivy index in a folder of its own. One process may write; a search sees the last commit."""
+    """One state of a tantivy index in a folder of its own, which ``updated`` leads to the next. One process writes."""
 
     def __init__(self, index: tantivy.Index) -> None:
         self._index = index
@@ -50,8 +50,11 @@ class LexicalIndex:
     def __len__(self) -> int:
         return int(self._searcher.num_docs)
 
-    def update(self, rows: Iterable[ChunkRow], removed: Iterable[int] = ()) -> None:
-        """Add ``rows`` and drop the chunks of the keys ``removed``, in one commit."""
+    def updated(self, rows: Iterable[ChunkRow], removed: Iterable[int] = ()) -> Self:
+        """Add ``rows`` and drop the chunks of the keys ``removed``, in one commit; return the state after it.
+
+        This one goes on to show what it did, to searches already under way.
+        """
         # One thread keeps the order of documents, and so of equal scores, the same at every build.
         writer = self._index.writer(_HEAP_BYTES, 1)
         for key in removed:
@@ -61,14 +64,18 @@ class LexicalIndex:
         writer.commit()
         writer.wait_merging_threads()
         self._index.reload()
-        self._searcher = self._index.searcher()
+        return type(self)(self._index)
 
     def search(self, question: str, k: int, filters: Filters | None = None) -> list[tuple[int, float]]:
         """Return up to ``k`` pairs ``(key, BM25 score)``, best first, equal scores by key."""
         query = _query(self._index.schema, query_words(question), filters or Filters())
-        searcher = self._searcher
-        found = searcher.search(query, max(1, k), count=False).hits
-        keys = searcher.fast_field_values("key", [address for _, address in found])
+        wanted = k + 1
+        found = self._searcher.search(query, wanted, count=False).hits
+        # Equal scores that run past the end come in no order of ours: which have the lowest keys is open.
+        while len(found) == wanted and found[-1][0] == found[k - 1][0]:
+            wanted *= 2
+            found = self._searcher.search(query, wanted, count=False).hits
+        keys = self._searcher.fast_field_values("key", [address for _, address in found])
         pairs = [(int(key or 0), float(score)) for key, (score, _) in zip(keys, found, strict=True)]
         return sorted(pairs, key=lambda pair: (-pair[1], pair[0]))[:k]
 

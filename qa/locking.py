@@ -27,7 +27,8 @@ def lock_folder(folder: Path) -> FileLock:
         OSError: the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "writer.lock")
+    # Not thread-local: whoever closes an index may be another thread than the one that opened it.
+    lock = FileLock(folder / "writer.lock", thread_local=False)
     note = folder / "writer.pid"
     try:
         lock.acquire(timeout=0)
@@ -52,10 +53,14 @@ class PrivateFolder:
         """Make a new private folder, sweeping dead ones."""
         for leftover in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
             _sweep(leftover)
-        path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-        alive = FileLock(path / _ALIVE)
-        alive.acquire()
-        return cls(path, alive)
+        while True:
+            path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            alive = FileLock(path / _ALIVE, thread_local=False)
+            try:
+                alive.acquire()
+            except FileNotFoundError:
+                continue  # swept by another process in the moment before it was locked
+            return cls(path, alive)
 
     def remove(self) -> None:
         """Delete the folder and what is in it."""
@@ -64,13 +69,14 @@ class PrivateFolder:
 
 
 def _sweep(leftover: Path) -> None:
-    # No lock file yet means that its process is just making the folder.
-    if not (leftover / _ALIVE).exists():
-        return
-    lock = FileLock(leftover / _ALIVE)
     try:
+        # No lock file yet means that its process is just making the folder.
+        if not (leftover / _ALIVE).exists():
+            return
+        lock = FileLock(leftover / _ALIVE, thread_local=False)
         lock.acquire(timeout=0)
     except (Timeout, OSError):
         return  # alive, or another user's
-    lock.release()
+    # Deleted before it is let go, so that nobody can take what is being deleted.
     shutil.rmtree(leftover, ignore_errors=True)
+    lock.release()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from qa.errors import IndexCorruptError
 from qa.fusion import reciprocal_rank_fusion
 from qa.index import NewsIndex
 from qa.terms import words
@@ -48,22 +49,47 @@ class HybridRetriever:
         vector = self.encoder.encode_queries([question])[0]
         clock.lap("encode")
         pool = max(POOL, k)
-        dense = [key for key, _ in self.index.search_dense(vector, pool, filters)]
-        clock.lap("dense")
-        lexical = [key for key, _ in self.index.search_lexical(question, pool, filters)]
-        clock.lap("lexical")
+        while True:
+            # One view for both legs, so that a refresh by another thread does not come between them.
+            view = self.index.view
+            dense = [key for key, _ in self.index.search_dense(vector, pool, filters, view=view)]
+            clock.lap("dense")
+            lexical = [key for key, _ in self.index.search_lexical(question, pool, filters, view=view)]
+            clock.lap("lexical")
+            hits = self._fused(dense, lexical, k)
+            clock.lap("fuse")
+            if hits is not None:
+                return Retrieved(hits, clock.laps)
+            # A chunk found is gone from the store since: what replaced it may be what is asked for.
+            if not self.index.refresh() and self.index.view is view:
+                raise IndexCorruptError(
+                    f"the index in {self.index.folder} finds passages that its store does not have. "
+                    f"Make it anew: tanya index PATH --index {self.index.folder} --rebuild"
+                )
+
+    def _fused(self, dense: list[int], lexical: list[int], k: int) -> list[Hit] | None:
+        """Return the ``k`` best of both rankings, ``None`` if one of them is no longer in the store."""
         fused = reciprocal_rank_fusion([dense, lexical])
-        # Copies and chunks removed meanwhile thin the list, so more than k are looked at.
-        found = self.index.chunks([key for key, _ in fused[: 2 * k + 10]])
         in_dense, in_lexical = set(dense), set(lexical)
-        hits = [
-            Hit(*found[key], score, _origin(key in in_dense, key in in_lexical))
-            for key, score in fused
-            if key in found
-        ]
-        hits = collapse_copies(hits)[:k]
-        clock.lap("fuse")
-        return Retrieved(hits, clock.laps)
+        hits: list[Hit] = []
+        step = 2 * k + 10  # mostly enough; copies thin the list, and then more are looked at
+        for first in range(0, len(fused), step):
+            part = fused[first : first + step]
+            found = self.index.chunks([key for key, _ in part])
+            if len(found) < len(part):
+                return None
+            hits = collapse_copies(
+                [
+                    *hits,
+                    *(
+                        Hit(*found[key], score, _origin(key in in_dense, key in in_lexical))
+                        for key, score in part
+                    ),
+                ]
+            )
+            if len(hits) >= k:
+                break
+        return hits[:k]
 
 
 def collapse_copies(hits: Iterable[Hit]) -> list[Hit]:
@@ -87,7 +113,7 @@ class _Clock:
 
     def lap(self, name: str) -> None:
         now = time.perf_counter()
-        self.laps[name] = (now - self._last) * 1000
+        self.laps[name] = self.laps.get(name, 0.0) + (now - self._last) * 1000
         self._last = now
 
 

@@ -1,7 +1,9 @@
 """Derived indexes on disk: a snapshot of the store at one generation.
 
 A snapshot is written to a new folder, fsynced, described by a manifest with checksums (written last) and
-published by one rename. It can always be made again from the store, so anything doubtful about it is refused.
+published by one rename, to a name that holds the manifest's own checksum. Then the store records that name: no
+other snapshot is read, so one left from before a restored copy of the store, or from elsewhere, is never taken
+for its own. A snapshot can always be made again from the store, so anything doubtful about it is refused.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Iterator
@@ -29,6 +32,7 @@ _MANIFEST = "manifest.json"
 _VECTORS = "vectors.faiss"
 _LEXICAL = "lexical"
 _BATCH = 8192
+_NAME = re.compile(r"\d{12,}-([0-9a-f]{64})")
 
 
 class SnapshotError(StoreError):
@@ -59,77 +63,55 @@ class Snapshot:
     lexical: LexicalIndex
 
 
-def write_snapshot(store: Store, folder: Path) -> Manifest:
-    """Write the store's chunks as a snapshot into the new folder ``folder``; the manifest comes last."""
-    (folder / _LEXICAL).mkdir(parents=True)
-    with store.reading():
-        generation, max_key = store.generation(), store.max_key()
-        dimension = int(store.fingerprint()["dimension"])
-        vectors = VectorIndex.empty(dimension)
-        lexical = LexicalIndex.create(folder / _LEXICAL)
-        lexical.update(_adding_vectors(store, vectors))
-    vectors.save(folder / _VECTORS)
-    files = {name: _fsynced_checksum(folder / name) for name in _file_names(folder)}
-    manifest = Manifest(store.meta("identity"), generation, max_key, len(vectors), dimension, files)
-    _write_synced(folder / _MANIFEST, json.dumps(asdict(manifest), indent=1).encode())
-    _sync_folder(folder / _LEXICAL)
-    _sync_folder(folder)
-    return manifest
-
-
-def publish(index_folder: Path) -> Path:
-    """Write a snapshot of the store and make it the newest by one rename; older ones are deleted afterwards.
-
-    The caller holds the writer lock. Returns the published folder.
-    """
-    store = Store.open(index_folder, writable=True)
-    try:
-        published = _publish(store, index_folder)
-        store.purge_removed_keys(up_to=read_manifest(published).max_key)
-        return published
-    finally:
-        store.close()
-
-
-def _publish(store: Store, index_folder: Path) -> Path:
-    root = index_folder / SNAPSHOTS
-    root.mkdir(exist_ok=True)
-    for leftover in root.glob(".building-*"):
-        shutil.rmtree(leftover, ignore_errors=True)
+def write_snapshot(store: Store, root: Path) -> Path:
+    """Write the store's chunks as a snapshot into a new folder of ``root``, complete or not at all; return it."""
     building = root / f".building-{uuid.uuid4().hex}"
     try:
-        manifest = write_snapshot(store, building)
-        published = root / f"{manifest.generation:012d}-{uuid.uuid4().hex[:8]}"
-        os.rename(building, published)
+        manifest = _write_files(store, building)
+        data = json.dumps(asdict(manifest), indent=1).encode()
+        _write_synced(building / _MANIFEST, data)
+        _sync_folder(building / _LEXICAL)
+        _sync_folder(building)
+        written = root / f"{manifest.generation:012d}-{hashlib.sha256(data).hexdigest()}"
+        os.rename(building, written)
     except BaseException:
         shutil.rmtree(building, ignore_errors=True)
         raise
     _sync_folder(root)
-    for older in published_snapshots(index_folder):
-        if older != published:
-            shutil.rmtree(older, ignore_errors=True)
+    return written
+
+
+def publish(index_folder: Path) -> Path:
+    """Write a snapshot of the store and record it as the one to read; all others are deleted afterwards.
+
+    The caller holds the writer lock. Returns the published folder.
+    """
+    root = index_folder / SNAPSHOTS
+    store = Store.open(index_folder, writable=True)
+    try:
+        root.mkdir(exist_ok=True)
+        _sync_folder(index_folder)
+        published = write_snapshot(store, root)
+        store.record_snapshot(published.name, up_to=read_manifest(published).max_key)
+    finally:
+        store.close()
+    for other in root.iterdir():
+        if other != published:
+            shutil.rmtree(other, ignore_errors=True)
     return published
 
 
-def published_snapshots(index_folder: Path) -> list[Path]:
-    """Return the folders of published snapshots, newest generation first."""
-    root = index_folder / SNAPSHOTS
-    if not root.is_dir():
-        return []
-    return sorted((path for path in root.iterdir() if path.name[:1].isdigit()), reverse=True)
+def snapshot_folder(index_folder: Path, name: str) -> Path:
+    """Return the folder of the snapshot that the store recorded as ``name``, which may not exist."""
+    return index_folder / SNAPSHOTS / name
 
 
 def newest_manifest(store: Store, index_folder: Path) -> Manifest | None:
-    """Return the manifest of the newest readable snapshot made from this store, without checking its files."""
-    identity = store.meta("identity")
-    for path in published_snapshots(index_folder):
-        try:
-            manifest = read_manifest(path)
-        except SnapshotError:
-            continue
-        if manifest.store == identity:
-            return manifest
-    return None
+    """Return the manifest of the store's snapshot, if it can be read; its files are not checked."""
+    try:
+        return read_manifest(snapshot_folder(index_folder, store.snapshot()))
+    except SnapshotError:
+        return None
 
 
 def read_snapshot(folder: Path, private: Path) -> Snapshot:
@@ -141,8 +123,8 @@ def read_snapshot(folder: Path, private: Path) -> Snapshot:
         SnapshotError: a file is missing or differs from its checksum.
     """
     manifest = read_manifest(folder)
-    private.mkdir(parents=True)
     try:
+        private.mkdir(parents=True)
         for name, checksum in manifest.files.items():
             if name != _VECTORS:
                 data = (folder / name).read_bytes()
@@ -160,18 +142,28 @@ def read_snapshot(folder: Path, private: Path) -> Snapshot:
 
 
 def read_manifest(folder: Path) -> Manifest:
-    """Return the manifest of the snapshot in ``folder``; raises ``SnapshotError`` if it is missing or malformed."""
+    """Return the manifest of the snapshot in ``folder``; raises ``SnapshotError`` if it is missing or altered."""
+    name = _NAME.fullmatch(folder.name)
+    if name is None:
+        raise SnapshotError(f"{folder} is no snapshot")
     try:
-        manifest = Manifest(**json.loads((folder / _MANIFEST).read_bytes()))
-        names = [Path(name) for name in manifest.files]
-        numbers = (manifest.generation, manifest.max_key, manifest.count, manifest.dimension)
-    except (OSError, ValueError, TypeError, AttributeError) as error:
-        raise SnapshotError(f"{folder / _MANIFEST} cannot be read ({error})") from error
-    if any(name.is_absolute() or ".." in name.parts for name in names) or _VECTORS not in manifest.files:
-        raise SnapshotError(f"{folder / _MANIFEST} names files that cannot be there")
-    if not all(isinstance(number, int) and number >= 0 for number in numbers):
-        raise SnapshotError(f"{folder / _MANIFEST} holds impossible numbers")
-    return manifest
+        data = (folder / _MANIFEST).read_bytes()
+    except OSError as error:
+        raise SnapshotError(f"{folder / _MANIFEST} cannot be read ({error.strerror})") from error
+    # Parsed only as what was written here: a forged manifest could name files anywhere.
+    _check(data, name.group(1), folder / _MANIFEST)
+    return Manifest(**json.loads(data))
+
+
+def _write_files(store: Store, folder: Path) -> Manifest:
+    (folder / _LEXICAL).mkdir(parents=True)
+    with store.reading():
+        identity, generation, max_key = store.meta("identity"), store.generation(), store.max_key()
+        vectors = VectorIndex.empty(store.dimension())
+        LexicalIndex.create(folder / _LEXICAL).updated(_adding_vectors(store, vectors))
+    vectors.save(folder / _VECTORS)
+    files = {name: _fsynced_checksum(folder / name) for name in _file_names(folder)}
+    return Manifest(identity, generation, max_key, len(vectors), vectors.dimension, files)
 
 
 def _adding_vectors(store: Store, vectors: VectorIndex) -> Iterator[ChunkRow]:

@@ -2,12 +2,13 @@
 
 Knows rows and transactions; knows nothing of models, FAISS, BM25 or questions. Vectors are stored as float16.
 A chunk has a ``key``: a positive integer that is never used twice, by which derived indexes name it.
+Rows that end up before a user carry a digest, because SQLite hands out a flipped bit as data.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
 import sqlite3
 import threading
 import uuid
@@ -20,11 +21,14 @@ from typing import Any, Literal, Self, TypeVar
 
 import numpy as np
 
+from qa.database import connect, damaged, has_table, reporting, statements
 from qa.errors import IndexCorruptError, IndexMismatchError, IndexMissingError
 from qa.types import Article, Chunk, Filters
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
 DATABASE = "tanya.db"
+
+_UNIT_TOLERANCE = 0.01
 
 T = TypeVar("T")
 Change = Literal["added", "updated", "duplicate", "unchanged"]
@@ -33,11 +37,11 @@ _SCHEMA = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE articles (
     id TEXT PRIMARY KEY, title TEXT, text TEXT NOT NULL, source TEXT, source_key TEXT, place TEXT,
-    published_at TEXT, date_inferred INTEGER NOT NULL, url TEXT
+    published_at TEXT, date_inferred INTEGER NOT NULL, url TEXT, digest BLOB NOT NULL
 );
 CREATE TABLE files (
     number INTEGER PRIMARY KEY, location TEXT NOT NULL UNIQUE, path TEXT NOT NULL, external_id TEXT,
-    article_id TEXT NOT NULL REFERENCES articles (id) ON DELETE CASCADE
+    article_id TEXT NOT NULL REFERENCES articles (id) ON DELETE CASCADE, digest BLOB NOT NULL
 );
 CREATE INDEX files_of_article ON files (article_id);
 CREATE INDEX files_by_path ON files (path);
@@ -46,7 +50,7 @@ CREATE TABLE chunks (
     key INTEGER PRIMARY KEY AUTOINCREMENT,
     article_id TEXT NOT NULL REFERENCES articles (id) ON DELETE CASCADE,
     ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, vector BLOB NOT NULL,
-    UNIQUE (article_id, ordinal)
+    digest BLOB NOT NULL, UNIQUE (article_id, ordinal)
 );
 CREATE TABLE removed_chunks (key INTEGER PRIMARY KEY);
 CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
@@ -78,27 +82,27 @@ class Store:
         self._path = path
         self._connection = connection
         self._lock = threading.RLock()
+        self._writing = False
 
     @classmethod
     def create(cls, folder: Path, fingerprint: Mapping[str, str], model: str | None = None) -> Self:
         """Make an empty store in ``folder``, for vectors of the model with this ``fingerprint``."""
         folder.mkdir(parents=True, exist_ok=True)
-        store = cls(folder / DATABASE, _connect(folder / DATABASE, "rwc"))
-        with store.transaction():
-            # executescript would commit first; a schema made half is a store nobody can open.
-            for statement in _statements(_SCHEMA):
-                store._connection.execute(statement)
-            store._connection.executemany(
-                "INSERT INTO meta VALUES (?, ?)",
-                [
-                    ("schema", SCHEMA_VERSION),
-                    ("generation", "0"),
-                    ("fingerprint", ""),
-                    ("identity", ""),
-                    ("model", ""),
-                ],
-            )
-            store.clear(fingerprint, model)
+        store = cls(folder / DATABASE, connect(folder / DATABASE, "rwc"))
+        try:
+            with store.transaction():
+                # A schema made half is a store nobody can open.
+                for statement in statements(_SCHEMA):
+                    store._run(statement)
+                store._connection.executemany(
+                    "INSERT INTO meta VALUES (?, '')",
+                    [("fingerprint",), ("identity",), ("model",), ("snapshot",)],
+                )
+                store._run("INSERT INTO meta VALUES ('schema', ?), ('generation', '0')", (SCHEMA_VERSION,))
+                store.clear(fingerprint, model)
+        except BaseException:
+            store.close()
+            raise
         return store
 
     @classmethod
@@ -109,17 +113,24 @@ class Store:
             IndexMissingError: there is none.
             IndexMismatchError: its schema is of another version.
             IndexCorruptError: it is no database, or a damaged one.
+            StoreError: it cannot be opened.
         """
         path = folder / DATABASE
-        if not path.exists() or not _has_schema(path):
+        # A process killed while it made the store leaves a database without tables.
+        if not path.exists() or not has_table(path, "meta"):
             raise IndexMissingError(f"no index in {folder}. Make one: tanya index PATH --index {folder}")
-        store = cls(path, _connect(path, "rw" if writable else "ro"))
-        version = store.meta("schema")
-        if version != SCHEMA_VERSION:
-            raise IndexMismatchError(
-                f"the index in {folder} has schema {version}, this Tanya reads {SCHEMA_VERSION}. "
-                f"Make it anew: tanya index PATH --index {folder} --rebuild"
-            )
+        store = cls(path, connect(path, "rw" if writable else "ro"))
+        try:
+            version = store.meta("schema")
+            if version != SCHEMA_VERSION:
+                raise IndexMismatchError(
+                    f"the index in {folder} has schema {version}, this Tanya reads {SCHEMA_VERSION}. "
+                    f"Make it anew: tanya index PATH --index {folder} --rebuild"
+                )
+            store.fingerprint(), store.generation()
+        except BaseException:
+            store.close()
+            raise
         return store
 
     def close(self) -> None:
@@ -129,48 +140,82 @@ class Store:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Everything inside is committed together, with the next generation number, or not at all. May be nested."""
-        with self._lock, _reporting(self._path):
-            if self._connection.in_transaction:  # part of an outer transaction, which commits
+        with self._lock:
+            if self._writing:  # part of an outer transaction, which commits
                 yield
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
+            with self._committing():
+                yield
+                self._run("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE name = 'generation'")
+
+    @contextmanager
+    def _committing(self) -> Iterator[None]:
+        with self._lock, reporting(self._path):
+            self._run("BEGIN IMMEDIATE")
+            self._writing = True
             try:
                 yield
-                self._connection.execute(
-                    "UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE name = 'generation'"
-                )
-                self._connection.execute("COMMIT")
+                self._run("COMMIT")
             except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                self._roll_back()
                 raise
+            finally:
+                self._writing = False
+
+    def _roll_back(self) -> None:
+        try:
+            if self._connection.in_transaction:
+                self._run("ROLLBACK")
+        except sqlite3.Error:
+            # Closing rolls back too, and nothing can be taken for part of the failed transaction afterwards.
+            self._connection.close()
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Everything read inside is of one generation."""
-        with self._lock, _reporting(self._path):
-            self._connection.execute("BEGIN")
+        """Everything read inside is of one generation. May be nested, also in a transaction."""
+        with self._lock, reporting(self._path):
+            if self._connection.in_transaction:
+                yield
+                return
+            self._run("BEGIN")
             try:
                 yield
             finally:
-                self._connection.execute("COMMIT")
+                self._roll_back()
 
     # What is there
 
     def meta(self, name: str) -> str:
-        """Return the value stored under ``name``: schema, identity, model, fingerprint (JSON) or generation."""
+        """Return the value of ``name``: schema, identity, model, fingerprint (JSON), generation or snapshot."""
         rows = self._rows("SELECT value FROM meta WHERE name = ?", (name,))
         if not rows:
-            raise IndexCorruptError(f"{self._path} has no {name!r}. Make the index anew with --rebuild")
+            raise damaged(self._path, f"it has no {name}")
         return str(rows[0][0])
 
     def fingerprint(self) -> dict[str, str]:
         """Return the fingerprint of the model that made the vectors."""
-        return dict(json.loads(self.meta("fingerprint")))
+        try:
+            found = {str(name): str(value) for name, value in json.loads(self.meta("fingerprint")).items()}
+            if int(found["dimension"]) > 0:
+                return found
+        except (ValueError, AttributeError, KeyError):
+            pass
+        raise damaged(self._path, "the fingerprint of its model cannot be read")
+
+    def dimension(self) -> int:
+        """Return the length of a vector."""
+        return int(self.fingerprint()["dimension"])
 
     def generation(self) -> int:
         """Return the number of the last committed transaction."""
-        return int(self.meta("generation"))
+        value = self.meta("generation")
+        if not value.isdecimal():
+            raise damaged(self._path, f"its generation is {value!r}")
+        return int(value)
+
+    def snapshot(self) -> str:
+        """Return the name of the snapshot recorded last; empty if none."""
+        return self.meta("snapshot")
 
     def counts(self) -> tuple[int, int]:
         """Return the numbers of articles and of chunks."""
@@ -228,12 +273,16 @@ class Store:
         found: dict[str, Article] = {}
         for part in _parts(ids):
             rows = self._rows(
-                "SELECT id, title, text, source, place, published_at, date_inferred, url, path, external_id, "
-                "min(number) FROM articles JOIN files ON article_id = id "
-                f"WHERE id IN ({_marks(part)}) GROUP BY id",
+                "SELECT id, title, text, source, place, published_at, date_inferred, url, articles.digest, "
+                "min(number), location, path, external_id, files.digest "
+                f"FROM articles JOIN files ON article_id = id WHERE id IN ({_marks(part)}) GROUP BY id",
                 part,
             )
-            found |= {row[0]: _article(row) for row in rows}
+            for row in rows:
+                article, file = row[:8], row[10:13]
+                if row[8] != _digest(article) or row[13] != _digest((*file, row[0])):
+                    raise damaged(self._path, f"article {row[0]!r} does not match its checksum")
+                found[row[0]] = _article(article, *file[1:])
         return found
 
     def spread_of_ids(self, limit: int) -> list[str]:
@@ -277,40 +326,50 @@ class Store:
 
     def chunks(self, keys: Sequence[int]) -> dict[int, tuple[Chunk, Article]]:
         """Return chunk and article of these keys that still exist, by key."""
-        rows: list[Any] = []
-        for part in _parts(keys):
-            rows += self._rows(
-                f"SELECT key, article_id, ordinal, start, end FROM chunks WHERE key IN ({_marks(part)})", part
-            )
-        articles = self.articles(list({row[1] for row in rows}))
+        with self.reading():
+            rows = [
+                row for part in _parts(keys) for row in self._chunk_rows(f"key IN ({_marks(part)})", part)
+            ]
+            articles = self._owners(rows)
         return {
-            key: (
-                Chunk(f"{owner}-{ordinal}", owner, ordinal, articles[owner].text[start:end], start, end),
-                articles[owner],
+            row[0]: (
+                Chunk(
+                    id=f"{row[1]}-{row[2]}",
+                    article_id=row[1],
+                    ordinal=row[2],
+                    text=articles[row[1]].text[row[3] : row[4]],
+                    start=row[3],
+                    end=row[4],
+                ),
+                articles[row[1]],
             )
-            for key, owner, ordinal, start, end in rows
-            if owner in articles
+            for row in rows
         }
 
     def vectors(self, chunks: Sequence[Chunk]) -> np.ndarray:
         """Return float32 unit rows, shape ``(len(chunks), dimension)``; zeros for chunks removed since."""
-        rows = np.zeros((len(chunks), int(self.fingerprint()["dimension"])), dtype=np.float32)
-        for row, chunk in zip(rows, chunks, strict=True):
-            statement = "SELECT vector FROM chunks WHERE article_id = ? AND ordinal = ?"
-            for (blob,) in self._rows(statement, (chunk.article_id, chunk.ordinal)):
-                row[:] = _vector(blob)
-        return rows
+        vectors = np.zeros((len(chunks), self.dimension()), dtype=np.float32)
+        for vector, chunk in zip(vectors, chunks, strict=True):
+            for row in self._chunk_rows("article_id = ? AND ordinal = ?", (chunk.article_id, chunk.ordinal)):
+                vector[:] = _vector(row[5])
+        return vectors
 
     def chunk_rows(self, *, after: int = 0, batch: int = 4096) -> Iterator[ChunkRow]:
         """Yield the chunks with a key above ``after`` in the order of their keys."""
         while True:
-            rows = self._rows(
-                "SELECT key, substr(text, start + 1, end - start), title, published_at, source, vector "
-                "FROM chunks JOIN articles ON articles.id = article_id WHERE key > ? ORDER BY key LIMIT ?",
-                (after, batch),
-            )
-            for key, text, title, published_at, source, blob in rows:
-                yield ChunkRow(key, text, title, _date(published_at), source, _vector(blob))
+            with self.reading():
+                rows = self._chunk_rows("key > ? ORDER BY key LIMIT ?", (after, batch))
+                articles = self._owners(rows)
+            for key, owner, _, start, end, blob, _ in rows:
+                article = articles[owner]
+                yield ChunkRow(
+                    key,
+                    article.text[start:end],
+                    article.title,
+                    article.published_at,
+                    article.source,
+                    _vector(blob),
+                )
             if len(rows) < batch:
                 return
             after = rows[-1][0]
@@ -349,20 +408,17 @@ class Store:
         """
         before = self.article_at(location)
         known = self.has_article(article.id)
-        if before == article.id:
-            self._run(
-                "UPDATE files SET path = ?, external_id = ? WHERE location = ?",
-                (article.path, article.external_id, location),
-            )
-            return "unchanged"
         if not known:
             self._insert(article, chunks, vectors)
+        file = (location, article.path, article.external_id, article.id)
         self._run(
-            "INSERT INTO files (location, path, external_id, article_id) VALUES (?, ?, ?, ?) "
+            "INSERT INTO files (location, path, external_id, article_id, digest) VALUES (?, ?, ?, ?, ?) "
             "ON CONFLICT (location) DO UPDATE SET path = excluded.path, external_id = excluded.external_id, "
-            "article_id = excluded.article_id",
-            (location, article.path, article.external_id, article.id),
+            "article_id = excluded.article_id, digest = excluded.digest",
+            (*file, _digest(file)),
         )
+        if before == article.id:
+            return "unchanged"
         if before is None:
             return "duplicate" if known else "added"
         return "updated"
@@ -381,13 +437,21 @@ class Store:
             "fingerprint": json.dumps(dict(fingerprint)),
             "identity": uuid.uuid4().hex,
             "model": model or "",
+            "snapshot": "",
         }
         for name, value in described.items():
             self._run("UPDATE meta SET value = ? WHERE name = ?", (value, name))
 
     def move(self, old_location: str, new_location: str) -> None:
         """Say that a file is now elsewhere, for instance because its folder was renamed."""
-        self._run("UPDATE OR IGNORE files SET location = ? WHERE location = ?", (new_location, old_location))
+        rows = self._rows(
+            "SELECT path, external_id, article_id FROM files WHERE location = ?", (old_location,)
+        )
+        for row in rows:
+            self._run(
+                "UPDATE files SET location = ?, digest = ? WHERE location = ?",
+                (new_location, _digest((new_location, *row)), old_location),
+            )
 
     def forget(self, location: str) -> bool:
         """Drop a file; return whether its article went with it, no other file having it."""
@@ -399,53 +463,95 @@ class Store:
         """Drop an article with its chunks, vectors and files."""
         self._run("DELETE FROM articles WHERE id = ?", (article_id,))
 
-    def purge_removed_keys(self, *, up_to: int) -> None:
-        """Forget removed keys that the newest snapshot no longer holds. No change of content."""
-        with self._lock, _reporting(self._path):
-            self._connection.execute("DELETE FROM removed_chunks WHERE key <= ?", (up_to,))
+    def record_snapshot(self, name: str, *, up_to: int) -> None:
+        """Name the snapshot that now holds all chunks with keys up to ``up_to``; not inside a transaction.
+
+        Removed keys up to there are forgotten with it, since the snapshot does not hold them. This is no change of
+        content, so the generation stays.
+        """
+        with self._committing():
+            self._run("UPDATE meta SET value = ? WHERE name = 'snapshot'", (name,))
+            self._run("DELETE FROM removed_chunks WHERE key <= ?", (up_to,))
 
     def verify(self) -> list[str]:
         """Return what is wrong with the database, in words; empty if nothing is."""
-        problems = [str(row[0]) for row in self._rows("PRAGMA integrity_check") if row[0] != "ok"]
-        problems += [f"a row of {row[0]} refers to nothing" for row in self._rows("PRAGMA foreign_key_check")]
-        size = int(self.fingerprint()["dimension"]) * 2
-        rows = self._rows(
-            "SELECT article_id, ordinal FROM chunks JOIN articles ON id = article_id "
-            "WHERE start < 0 OR end <= start OR end > length(text) OR length(vector) != ?",
-            (size,),
-        )
-        problems += [
-            f"chunk {owner}-{ordinal} has impossible offsets or a vector of the wrong size"
-            for owner, ordinal in rows
-        ]
-        rows = self._rows("SELECT id FROM articles WHERE id NOT IN (SELECT article_id FROM files)")
-        return problems + [f"article {row[0]} has no file" for row in rows]
+        try:
+            return list(self._problems())
+        except IndexCorruptError as error:
+            return [str(error)]
+
+    def _problems(self) -> Iterator[str]:
+        yield from (str(row[0]) for row in self._rows("PRAGMA integrity_check") if row[0] != "ok")
+        yield from (f"a row of {row[0]} refers to nothing" for row in self._rows("PRAGMA foreign_key_check"))
+        for row in self._rows("SELECT id FROM articles WHERE id NOT IN (SELECT article_id FROM files)"):
+            yield f"article {row[0]} has no file"
+        for row in self._rows("SELECT location, path, external_id, article_id, digest FROM files"):
+            if row[4] != _digest(row[:4]):
+                yield f"file {row[0]!r} does not match its checksum"
+        for row in self._rows("SELECT id, source, source_key FROM articles"):
+            if row[2] != (source_key(row[1]) if row[1] else None):
+                yield f"article {row[0]} is filed under the outlet {row[2]!r}"
+        size = 2 * self.dimension()
+        last = self.max_key()
+        after = 0
+        while rows := self._chunk_rows("key > ? ORDER BY key LIMIT 4096", (after,)):
+            articles = self._owners(rows)
+            for key, owner, ordinal, start, end, blob, _ in rows:
+                sound = 0 <= start < end <= len(articles[owner].text) and len(blob) == size and key <= last
+                if not sound:
+                    yield f"chunk {owner}-{ordinal} has an impossible key, offsets or vector"
+            after = rows[-1][0]
 
     def _insert(self, article: Article, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
-        if len(chunks) != len(vectors):
-            raise ValueError(f"{len(chunks)} chunks need as many vectors, got shape {vectors.shape}")
+        if vectors.shape != (len(chunks), self.dimension()) and (len(chunks) or len(vectors)):
+            raise ValueError(
+                f"{len(chunks)} chunks need vectors of length {self.dimension()}, got shape {vectors.shape}"
+            )
+        lengths = np.linalg.norm(vectors, axis=1) if len(chunks) else np.ones(0)
+        if not np.all(np.abs(lengths - 1.0) < _UNIT_TOLERANCE):  # also when a length is not a number
+            raise ValueError(f"the vectors of article {article.id} are no unit vectors: lengths {lengths}")
+        row = (
+            article.id,
+            article.title,
+            article.text,
+            article.source,
+            article.place,
+            article.published_at.isoformat() if article.published_at else None,
+            int(article.date_inferred),
+            article.url,
+        )
         self._run(
-            "INSERT INTO articles VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (
-                article.id,
-                article.title,
-                article.text,
-                article.source,
-                source_key(article.source) if article.source else None,
-                article.place,
-                article.published_at.isoformat() if article.published_at else None,
-                int(article.date_inferred),
-                article.url,
-            ),
+            "INSERT INTO articles (id, title, text, source, place, published_at, date_inferred, url, source_key, "
+            "digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (*row, source_key(article.source) if article.source else None, _digest(row)),
         )
         self._run("DELETE FROM successors WHERE old_id = ?", (article.id,))
+        rows = [
+            (article.id, chunk.ordinal, chunk.start, chunk.end, vector.astype(np.float16).tobytes())
+            for chunk, vector in zip(chunks, vectors, strict=True)
+        ]
         self._connection.executemany(
-            "INSERT INTO chunks (article_id, ordinal, start, end, vector) VALUES (?, ?, ?, ?, ?)",
-            [
-                (article.id, chunk.ordinal, chunk.start, chunk.end, vector.astype(np.float16).tobytes())
-                for chunk, vector in zip(chunks, vectors, strict=True)
-            ],
+            "INSERT INTO chunks (article_id, ordinal, start, end, vector, digest) VALUES (?, ?, ?, ?, ?, ?)",
+            [(*values, _digest(values)) for values in rows],
         )
+
+    def _chunk_rows(self, condition: str, values: Sequence[Any]) -> list[Any]:
+        """Return ``(key, article_id, ordinal, start, end, vector, digest)`` of chunks, digests compared."""
+        rows = self._rows(
+            "SELECT key, article_id, ordinal, start, end, vector, digest FROM chunks WHERE " + condition,
+            values,
+        )
+        for row in rows:
+            if row[6] != _digest(row[1:6]):
+                raise damaged(self._path, f"chunk {row[1]}-{row[2]} does not match its checksum")
+        return rows
+
+    def _owners(self, rows: Iterable[Sequence[Any]]) -> dict[str, Article]:
+        owners = {row[1] for row in rows}
+        articles = self.articles(sorted(owners))
+        if missing := owners - articles.keys():
+            raise damaged(self._path, f"article {min(missing)!r} is gone, but its chunks are not")
+        return articles
 
     def _drop_if_orphan(self, article_id: str) -> bool:
         if self._rows("SELECT 1 FROM files WHERE article_id = ?", (article_id,)):
@@ -457,64 +563,13 @@ class Store:
         self._connection.execute(statement, values)
 
     def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._lock, _reporting(self._path):
+        with self._lock, reporting(self._path):
             return self._connection.execute(statement, values).fetchall()
 
 
 def source_key(source: str) -> str:
     """Return the form in which outlets are compared: without case and outer blanks."""
     return source.strip().casefold()
-
-
-def _connect(path: Path, mode: str) -> sqlite3.Connection:
-    # A folder we may not write to cannot hold the WAL's shared memory; nobody writes there, so it is not needed.
-    frozen = (
-        mode == "ro"
-        and not os.access(path.parent, os.W_OK)
-        and not path.with_name(path.name + "-wal").exists()
-    )
-    uri = f"{path.absolute().as_uri()}?mode={mode}{'&immutable=1' if frozen else ''}"
-    with _reporting(path):
-        connection = sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=30)
-        if mode != "ro":
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")
-        connection.execute("PRAGMA foreign_keys = ON")
-    return connection
-
-
-def _has_schema(path: Path) -> bool:
-    """Whether the file got as far as a schema; a process killed while creating leaves an empty database."""
-    connection = _connect(path, "ro")
-    try:
-        with _reporting(path):
-            return bool(connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'meta'").fetchone())
-    finally:
-        connection.close()
-
-
-@contextmanager
-def _reporting(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError:
-        raise  # a full disk or a busy database is no damage
-    except sqlite3.DatabaseError as error:
-        if isinstance(error, sqlite3.IntegrityError | sqlite3.ProgrammingError | sqlite3.InterfaceError):
-            raise
-        raise IndexCorruptError(
-            f"{path} is damaged ({error}). Restore it from a copy, or make it anew: "
-            f"tanya index PATH --index {path.parent} --rebuild"
-        ) from error
-
-
-def _statements(script: str) -> Iterator[str]:
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
 
 
 def _parts(values: Sequence[T], size: int = 500) -> Iterator[list[T]]:
@@ -535,8 +590,12 @@ def _vector(blob: bytes) -> np.ndarray:
     return vector / np.linalg.norm(vector)
 
 
-def _article(row: Sequence[Any]) -> Article:
-    key, title, text, source, place, published_at, inferred, url, path, external_id, _ = row
+def _article(row: Sequence[Any], path: str, external_id: str | None) -> Article:
+    key, title, text, source, place, published_at, inferred, url = row
     return Article(
         key, title, text, source, place, _date(published_at), bool(inferred), url, path, external_id
     )
+
+
+def _digest(values: Sequence[Any]) -> bytes:
+    return hashlib.blake2b(repr(tuple(values)).encode("utf-8", "surrogatepass"), digest_size=8).digest()

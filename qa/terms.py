@@ -6,6 +6,7 @@ Pure functions; stop words and stems are looked up here and nowhere else.
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from functools import lru_cache
 
@@ -15,6 +16,7 @@ from qa.types import Language
 
 _WORD = re.compile(r"\d+(?:[.,:/]\d+)*|\w+")
 _STEMMER = snowballstemmer.stemmer("indonesian")
+_STEMMING = threading.Lock()  # a stemmer works on a word it keeps in itself
 
 INDONESIAN_STOP_WORDS = frozenset(
     """
@@ -49,7 +51,8 @@ def words(text: str) -> list[str]:
 @lru_cache(maxsize=200_000)
 def stem(word: str) -> str:
     """Return the Snowball stem for Indonesian of one word of ``words()``."""
-    return str(_STEMMER.stemWord(word))
+    with _STEMMING:
+        return str(_STEMMER.stemWord(word))
 
 
 def query_words(question: str) -> list[str]:

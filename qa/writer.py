@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import re
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
@@ -84,9 +85,19 @@ class IndexWriter:
                 raise
             set_store_aside(folder)
             return Store.create(folder, encoder.fingerprint, model)
-        if not rebuild:
-            check_fingerprint(folder, store.fingerprint(), encoder.fingerprint)
-        return store
+        try:
+            if not rebuild:
+                check_fingerprint(folder, store.fingerprint(), encoder.fingerprint)
+                return store
+            if not store.verify():
+                return store
+        except BaseException:
+            store.close()
+            raise
+        # Damage deep in the file would otherwise stop the rebuilding that is to mend it.
+        store.close()
+        set_store_aside(folder)
+        return Store.create(folder, encoder.fingerprint, model)
 
     def __enter__(self) -> Self:
         return self
@@ -225,12 +236,15 @@ def passage_text(title: str | None, text: str) -> str:
 
 def set_store_aside(folder: Path) -> None:
     """Rename a store that cannot be opened, so that ``--rebuild`` can begin; the caller holds the writer lock."""
-    stamp = time.strftime("%Y%m%d-%H%M%S")
+    stamp = f"{time.strftime('%Y%m%d-%H%M%S')}-{uuid.uuid4().hex[:8]}"
     for suffix in ("", "-wal", "-shm"):
         path = folder / f"{DATABASE}{suffix}"
         if path.exists():
             path.rename(folder / f"damaged-{stamp}-{DATABASE}{suffix}")
-    log.warning("The store could not be opened; it was kept as %s", folder / f"damaged-{stamp}-{DATABASE}")
+    log.warning(
+        "The store was damaged or of another version; it was kept as %s",
+        folder / f"damaged-{stamp}-{DATABASE}",
+    )
 
 
 def _file_of(location: str) -> Path:
