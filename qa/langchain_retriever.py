@@ -5,13 +5,22 @@ Apart from the rest because importing LangChain takes half a second that a searc
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
 from langchain_core.callbacks import CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
 from langchain_core.retrievers import BaseRetriever
-from pydantic import InstanceOf
+from pydantic import PlainValidator
 
 from qa.retriever import HybridRetriever
 from qa.types import Filters, Hit
+
+
+def _checked(value: object) -> HybridRetriever:
+    # pydantic would look into the dataclass and stumble over the encoder, which is a protocol.
+    if not isinstance(value, HybridRetriever):
+        raise ValueError(f"retriever must be a HybridRetriever, got {type(value).__name__}")
+    return value
 
 
 class TanyaRetriever(BaseRetriever):
@@ -21,14 +30,15 @@ class TanyaRetriever(BaseRetriever):
     ``source``, ``published_at`` (ISO or ``None``), ``url``, ``path``, ``start``, ``end`` and ``score``.
     """
 
-    retriever: InstanceOf[HybridRetriever]
+    retriever: Annotated[Any, PlainValidator(_checked)]
     k: int = 5
     filters: Filters | None = None
 
     def _get_relevant_documents(
         self, query: str, *, run_manager: CallbackManagerForRetrieverRun
     ) -> list[Document]:
-        return [_document(hit) for hit in self.retriever.search(query, k=self.k, filters=self.filters)]
+        hits = _checked(self.retriever).search(query, k=self.k, filters=self.filters)
+        return [_document(hit) for hit in hits]
 
 
 def _document(hit: Hit) -> Document:
