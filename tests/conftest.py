@@ -18,6 +18,7 @@ class WordEncoder:
     """An encoder with a meaning: every stem has its own direction, so cosine counts shared words."""
 
     dimension = 256
+    dtype = "float32"
 
     def __init__(self, name: str = "words") -> None:
         self.fingerprint = {"name": name, "dimension": str(self.dimension)}
