@@ -44,7 +44,7 @@ _DATE = re.compile(
     re.IGNORECASE,
 )
 _NUMBER = re.compile(
-    r"\d|\b(?:satu|dua|tiga|empat|lima|enam|tujuh|delapan|sembilan|sepuluh|belas|puluh|ratus|ribu|juta)",
+    r"\d+(?:[.,:/]\d+)*|\b(?:satu|dua|tiga|empat|lima|enam|tujuh|delapan|sembilan|sepuluh|belas|puluh|ratus|ribu|juta)",
     re.IGNORECASE,
 )
 _PLACE = re.compile(r"\b(?:di|ke|dari|asal) [A-Z]")
