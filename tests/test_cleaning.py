@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from qa.cleaning import clean
-from qa.datelines import find_dateline
+from qa.corpus.cleaning import clean
+from qa.corpus.datelines import find_dateline
 
 TODAY = date(2026, 1, 1)
 LEAD = "Menteri Perdagangan mengatakan harga beras di pasar turun sejak awal bulan ini."

@@ -15,8 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from qa import corpus
-from qa.corpus import explain, read_articles
+from qa.corpus import explain, read_articles, reading
 from qa.errors import InputError
 from qa.types import Article, Skip
 
@@ -265,7 +264,7 @@ def test_a_file_that_fails_to_open(
     def fail(*_: object) -> int:
         raise error
 
-    monkeypatch.setattr(corpus.os, "open", fail)
+    monkeypatch.setattr(reading.os, "open", fail)
     assert reason(read(tmp_path)) == expected
 
 
@@ -377,9 +376,9 @@ def test_a_zip_member_that_cannot_be_unpacked(
 
 def test_zip_bombs_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = make_zip(tmp_path / "a.zip", {f"{number}.txt": b"x" * 1000 for number in range(8)})
-    monkeypatch.setattr(corpus, "ARCHIVE_FACTOR", 7)
+    monkeypatch.setattr(reading, "ARCHIVE_FACTOR", 7)
     assert reason(read(file, max_bytes=1000)) == "too large when unpacked: 8,000 bytes, the limit is 7,000"
-    monkeypatch.setattr(corpus, "MAX_MEMBERS", 7)
+    monkeypatch.setattr(reading, "MAX_MEMBERS", 7)
     assert reason(read(file)) == "too many files in this archive: 8, the limit is 7"
 
 

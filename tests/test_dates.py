@@ -6,7 +6,7 @@ from datetime import date
 
 import pytest
 
-from qa.dates import DateMention, date_alone, dates_with_weekday, latest_year, parse_date
+from qa.corpus.dates import DateMention, date_alone, dates_with_weekday, latest_year, parse_date
 
 TODAY = date(2026, 1, 1)
 

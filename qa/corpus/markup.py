@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from qa.deletion import Cut
+from qa.corpus.deletion import Cut
 
 _MARKUP = re.compile(
     r"(?P<image>!\[[^\]\n]{0,500}\]\([^)\s]{0,2000}\))"

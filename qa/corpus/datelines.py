@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from qa.dates import DateMention, date_alone
+from qa.corpus.dates import DateMention, date_alone
 
 _CITIES = """
 ambon balikpapan banda aceh bandar lampung bandung bangkalan banjar banjarbaru banjarmasin bantul banyumas

@@ -20,9 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from qa.cleaning import Cleaned, clean
-from qa.deletion import raw_offsets
-from qa.documents import SUFFIXES, Document, read_documents, too_large
+from qa.corpus.cleaning import Cleaned, clean
+from qa.corpus.deletion import raw_offsets
+from qa.corpus.documents import SUFFIXES, Document, read_documents, too_large
 from qa.errors import InputError
 from qa.types import Article, Skip
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 
-from qa.datelines import is_city, outlet_name
-from qa.dates import DATE_AND_TIME, DateMention, date_alone
+from qa.corpus.datelines import is_city, outlet_name
+from qa.corpus.dates import DATE_AND_TIME, DateMention, date_alone
 
 _LONGEST_LINE = 400
 

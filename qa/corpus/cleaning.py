@@ -18,11 +18,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from itertools import pairwise
 
-from qa import furniture
-from qa.datelines import Dateline, find_dateline
-from qa.dates import DateMention, dates_with_weekday, latest_year, parse_date
-from qa.deletion import Cut, Removal, Span, apply_cuts, raw_offsets, with_whitespace
-from qa.markup import find_heading, markup_cuts, read_front_matter
+from qa.corpus import furniture
+from qa.corpus.datelines import Dateline, find_dateline
+from qa.corpus.dates import DateMention, dates_with_weekday, latest_year, parse_date
+from qa.corpus.deletion import Cut, Removal, Span, apply_cuts, raw_offsets, with_whitespace
+from qa.corpus.markup import find_heading, markup_cuts, read_front_matter
 
 #: Deleting can bring together what was apart, so passes repeat until nothing changes: nearly always two.
 #: The bound keeps a hostile page from costing more than this many times its length.

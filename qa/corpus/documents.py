@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import IO, Any
 
-from qa.dates import parse_date
-from qa.decoding import NotTextError, decode, utf16_name
+from qa.corpus.dates import parse_date
+from qa.corpus.decoding import NotTextError, decode, utf16_name
 from qa.types import Skip
 
 TEXT_SUFFIXES = frozenset((".txt", ".text"))
