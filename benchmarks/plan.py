@@ -117,8 +117,8 @@ def environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if not name.startswith(("LANGSMITH_", "LANGCHAIN_", "TANYA_"))
     }
-    # The baseline's packages warn at every start that they are being retired.
-    return kept | {"HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore", "TOKENIZERS_PARALLELISM": "false"}
+    # The baseline's packages warn at every start that they are being retired, and draw a bar for every load.
+    return kept | {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_PROGRESS_BARS": "1", "PYTHONWARNINGS": "ignore"}
 
 
 def check_baseline() -> None:

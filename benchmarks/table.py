@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import Any
 
@@ -49,7 +49,9 @@ def rows(figures: Figures) -> list[Row]:
         _compare("one question, new process", tanya, baseline, lambda one: middle(one["cold"]), _seconds),
     ]
     if baseline is None:
-        return [Row(row.label, row.tanya, None, None) for row in compared]
+        return [replace(row, baseline=None) for row in compared]
+    if not sampled_whole(figures):
+        compared[1] = replace(compared[1], baseline=f"{compared[1].baseline} *")
     return compared
 
 

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -95,8 +96,9 @@ def find_work(out: Path, texts: Path | None, chunks: int) -> Work:
     return Work(root)
 
 
+@cache
 def code_fingerprint() -> str:
-    """Return the SHA-256 of the source files that decide what an index holds."""
+    """Return the SHA-256 of the source files that decide what an index holds; listed in a process of its own."""
     listed = subprocess.run(
         [sys.executable, "-c", _LIST_SOURCES], check=True, capture_output=True, text=True
     ).stdout.split("\n")
