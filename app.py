@@ -315,8 +315,8 @@ def serve(args: argparse.Namespace) -> int:
     check_address(args.host, args.port)
     answerer = open_answerer(Settings.read(index=args.index, model=args.model))
     slot = threading.Semaphore(1)
-    examples = Examples.for_archive(answerer, sample_folder() / "questions.jsonl")
-    examples.start()
+    examples = Examples.for_archive(answerer, sample_folder() / "questions.jsonl", slot)
+    examples.start(args.lang or "en")
     auth = args.auth
     if args.share and auth is None:
         # A public address without a login would open the archive to whoever finds it.
@@ -342,13 +342,14 @@ def share(args: argparse.Namespace, token: str) -> None:
     try:
         print(f"Public link, for up to a week: {open_share_link(args.port, token)}", flush=True)
     except ShareError as error:
-        address = local_network_address() or "this machine's address"
-        print(
-            f"No public link: {error}. The page stays open here; for others on your network run "
-            f"tanya serve --host 0.0.0.0 --port {args.port} and give them http://{address}:{args.port}/",
-            file=sys.stderr,
-            flush=True,
-        )
+        address = f"http://{local_network_address() or 'ADDRESS-OF-THIS-MACHINE'}:{args.port}/"
+        if args.host == "0.0.0.0":  # noqa: S104
+            instead = f"on your network it is open at {address}"
+        else:
+            instead = (
+                f"for your network, run tanya serve --host 0.0.0.0 --port {args.port} and open {address}"
+            )
+        print(f"No public link: {error}. The page stays open here; {instead}", file=sys.stderr, flush=True)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,7 +18,7 @@ from typing import Protocol
 from qa.errors import TanyaError
 from qa.types import Answer, Article, Language
 
-TIME_LIMIT_SECONDS = 8.0
+TIME_LIMIT_SECONDS = 6.0
 ARTICLES_LOOKED_AT = 150
 PER_ARTICLE = 2
 """At most this many questions are tried on one article and language, so that the examples vary."""
@@ -33,10 +33,11 @@ _NAMES_IN_RUN = re.compile(rf"{_NAME_WORD}(?: {_NAME_WORD}){{1,2}}$")
 _PROPER = re.compile(r"(?<![.!?\"“”]\s)(?<!^)\b(?:[A-Z]{2,6}|[A-Z][a-z]{3,}(?:\s+[A-Z][a-z]{3,})?)\b", re.M)
 
 _TITLES = frozenset(
-    "Bapak Bupati Camat Deputi Direktur Dirjen Gubernur Ibu Jenderal Jubir Juru Kabid Kapolres Kapolri Kepala "
-    "Ketua Komandan Komisaris Letjen Mayjen Brigjen Menko Menlu Menteri Pak Perdana Polisi Presiden Prof Rektor "
-    "Sekretaris Utama Wakil Wali Walikota Dinas Luar Negeri Umum Pelaksana Anggota Bidang Kolonel Kompol Kapolsek Kasubdit Kasat Kapolda "
-    "Chief Officer Manager Executive".split()
+    "Anggota Bagian Bapak Bidang Brigjen Bupati Camat Chief Deputi Dinas Direktur Dirjen Executive "
+    "Gubernur Humas Ibu Jenderal Jubir Juru Kabid Kabupaten Kapolda Kapolres Kapolri Kapolsek Kasat "
+    "Kasubdit Kepala Ketua Kolonel Komandan Komisaris Kompol Kota Letjen Luar Manager Mayjen Menko "
+    "Menlu Menteri Negeri Officer Pak Pelaksana Perdana Polisi Presiden Prof Provinsi Rektor "
+    "Sekretaris Umum Utama Wakil Wali Walikota".split()
 )
 _NOT_A_TOPIC = frozenset(
     "Senin Selasa Rabu Kamis Jumat Sabtu Minggu Januari Februari Maret April Mei Juni Juli Agustus September "

@@ -20,7 +20,7 @@ from qa.config import Settings, sample_folder
 from qa.errors import IndexMissingError, InputError
 from qa.page import handlers, share
 from qa.page.conversation import MAX_QUESTION_CHARACTERS, Conversation
-from qa.page.examples import Examples
+from qa.page.examples import Examples, InTurn
 from qa.page.handlers import KEEP, Page
 from qa.page.strings import ENGLISH, INDONESIAN
 
@@ -206,7 +206,7 @@ def test_the_page_offers_no_api_records_nothing_and_escapes_its_first_view() -> 
     script = """
 import json, app
 from page_samples import HOSTILE, PAYLOAD, SharedWords
-from qa.page.examples import Examples
+from qa.page.examples import Examples, InTurn
 blocks = app.build_page(SharedWords([HOSTILE]), Examples(lambda language: [PAYLOAD]), language="id")
 print(json.dumps({
     "visibility": sorted({function.api_visibility for function in blocks.fns.values()}),
@@ -291,15 +291,26 @@ def test_a_failed_share_link_names_its_cause_and_prints_nothing(
     def fails(*arguments: object) -> str:
         print("tunnel log")
         try:
-            raise OSError("Name or service not known")
-        except OSError as error:
+            raise ValueError("no such tunnel")
+        except ValueError as error:
             raise RuntimeError("Could not get share link.\nmore") from error
 
     share_with(monkeypatch, fails)
     with pytest.raises(share.ShareError) as caught:
         share.open_share_link(7860, "token")
-    assert str(caught.value) == "Could not get share link. Name or service not known"
+    assert str(caught.value) == "Could not get share link. no such tunnel"
     assert capsys.readouterr() == ("", "")
+
+
+def test_without_internet_the_cause_is_said_plainly(monkeypatch: pytest.MonkeyPatch) -> None:
+    def offline(*arguments: object) -> str:
+        raise RuntimeError("x") from socket.gaierror(-2, "Name or service not known")
+
+    share_with(monkeypatch, offline)
+    with pytest.raises(
+        share.ShareError, match=r"^the link service cannot be reached \(Name or service not known\)$"
+    ):
+        share.open_share_link(7860, "token")
 
 
 def test_a_silent_tunnel_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -339,12 +350,15 @@ def test_a_failed_link_is_one_line_with_the_local_network_instead(
     monkeypatch.setattr(app, "open_share_link", fails)
     monkeypatch.setattr(app, "local_network_address", lambda: "192.168.0.7")
     app.share(app.parse_arguments(["--share", "--port", "7900"]), "token")
+    app.share(app.parse_arguments(["--share", "--port", "7900", "--host", "0.0.0.0"]), "token")
     printed = capsys.readouterr()
     assert printed.out == ""
-    assert printed.err.count("\n") == 1
-    assert printed.err.startswith("No public link: no internet.")
-    assert "tanya serve --host 0.0.0.0 --port 7900" in printed.err
-    assert "http://192.168.0.7:7900/" in printed.err
+    assert printed.err.splitlines() == [
+        "No public link: no internet. The page stays open here; for your network, run "
+        "tanya serve --host 0.0.0.0 --port 7900 and open http://192.168.0.7:7900/",
+        "No public link: no internet. The page stays open here; on your network it is open at "
+        "http://192.168.0.7:7900/",
+    ]
 
 
 def test_a_missing_index_that_was_named_is_an_error_with_the_command(
@@ -371,6 +385,19 @@ def test_examples_appear_for_both_languages_and_an_unusable_archive_has_none() -
     none = Examples(unusable)
     none.find()
     assert none.wait("en", seconds=0) == []
+
+
+def test_examples_take_turns_with_readers_questions(answerer: SharedWords) -> None:
+    slot = threading.Semaphore(1)
+    patient = InTurn(answerer, slot)
+    asking = threading.Thread(target=patient.ask, args=(QUESTION,))
+    with slot:
+        asking.start()
+        asking.join(0.1)
+        assert answerer.asked == []
+    asking.join(5)
+    assert answerer.asked == [QUESTION]
+    assert patient.index is answerer.index
 
 
 def test_examples_of_the_sample_come_from_its_question_set_and_others_from_their_articles(

@@ -91,6 +91,8 @@ def _cause(error: Exception) -> str:
     root: BaseException = error
     while root.__cause__ is not None:
         root = root.__cause__
+    if isinstance(root, (socket.gaierror, ConnectionError, TimeoutError)):
+        return f"the link service cannot be reached ({root.strerror or root})"
     lines = [str(one).strip().splitlines()[0] for one in (error, root) if str(one).strip()]
     return " ".join(dict.fromkeys(lines)) or type(root).__name__
 
