@@ -151,9 +151,9 @@ class Store:
     @contextmanager
     def _committing(self) -> Iterator[None]:
         with self._lock, reporting(self._path):
-            self._run("BEGIN IMMEDIATE")
             self._writing = True
             try:
+                self._run("BEGIN IMMEDIATE")
                 yield
                 self._run("COMMIT")
             except BaseException:
@@ -177,11 +177,13 @@ class Store:
             if self._connection.in_transaction:
                 yield
                 return
-            self._run("BEGIN")
             try:
+                self._run("BEGIN")
                 yield
-            finally:
+                self._run("COMMIT")
+            except BaseException:
                 self._roll_back()
+                raise
 
     # What is there
 

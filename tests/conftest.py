@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 
@@ -57,6 +61,19 @@ def write_index(folder: Path, articles: list[Article], encoder: WordEncoder | No
     with IndexWriter.open(folder, encoder or WordEncoder()) as writer:
         located = ((f"/berita/{article.path}", article) for article in articles)
         return {article.path: change for article, change in writer.add(located)}
+
+
+@pytest.fixture
+def ram_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder in memory where the system has one, for tests that sync thousands of files; also for private ones."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    folder = Path(tempfile.mkdtemp(dir=memory))
+    monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    yield folder
+    shutil.rmtree(folder)
 
 
 @pytest.fixture
