@@ -123,7 +123,9 @@ def sample_questions(
         if row["article"] and row["lang"] == language:
             candidate = Candidate(row["question"], language, _is_file(row["article"]))
             by_article.setdefault(row["article"], []).append(candidate)
-    return _answered(answerer, _round_robin(list(by_article.values())), limit, seconds)
+    # The shortest first: an example is read at a glance.
+    groups = [sorted(group, key=lambda candidate: len(candidate.question)) for group in by_article.values()]
+    return _answered(answerer, _round_robin(groups), limit, seconds)
 
 
 def _is_file(name: str) -> Callable[[Article], bool]:

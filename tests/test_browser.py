@@ -163,7 +163,8 @@ class Reader:
         send("Emulation.setUserAgentOverride", {"userAgent": agent, "acceptLanguage": language})
         send("Storage.clearDataForOrigin", {"origin": self.url.rstrip("/"), "storageTypes": "local_storage"})
         self.driver.get(self.url)
-        self.until("return document.querySelectorAll('.t-examples button').length > 0")
+        # The place of the examples is the last thing to arrive, whether or not there are any.
+        self.until("return document.querySelector('.t-examples')", seconds=60)
         return self
 
     def run(self, script: str, *arguments: object) -> Any:

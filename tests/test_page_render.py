@@ -302,6 +302,16 @@ def test_the_clipboard_gets_answer_markers_and_sources() -> None:
     assert plain_answer(refused(RICE)) == INDONESIAN.refused
 
 
+def test_an_article_quoted_twice_is_one_source() -> None:
+    answer = answered(cite(RICE, "dua persen", 1), cite(TRAIN, "tiket", 2), cite(RICE, "tiga provinsi", 3))
+    assert plain_answer(answer).split("\n\n")[1].split("\n") == [
+        "[1] [3] Harga beras turun di pasar induk. Contoh, 19 May 2023",
+        "[2] outlet unknown, undated",
+    ]
+    said = Markup(conversation_panel(Conversation().ask("Q?").answer(answer), "en")).text
+    assert "[1][3]Contoh, 19 May 2023[2]outlet unknown, undated" in said
+
+
 def test_an_answer_is_shown_verbatim_with_markers_outlet_and_date() -> None:
     answer = answered(cite(RICE, "harga beras turun dua persen pada Mei."), language="en")
     read = assert_inert(conversation_panel(Conversation().ask("Q?").answer(answer), "id"))

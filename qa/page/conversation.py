@@ -14,7 +14,7 @@ from typing import Literal
 
 from qa.page.render import escape, evidence_panel, outlet_and_date
 from qa.page.strings import strings_for
-from qa.types import Answer, Citation, Language
+from qa.types import Answer, Article, Citation, Language
 
 MAX_QUESTION_CHARACTERS = 1000
 """The longest question that is answered, checked on the server."""
@@ -129,13 +129,20 @@ def plain_answer(answer: Answer) -> str:
         text + "".join(f" [{marker}]" for marker in markers)
         for text, markers in place_markers(answer.text, answer.citations)
     )
-    sources = (f"[{one.marker}] {_source_line(one, answer.language)}" for one in answer.citations)
-    return "\n".join((body, "", *sources)) if answer.citations else body
+    sources = []
+    for article, markers in _by_article(answer.citations):
+        title = f"{article.title}. " if article.title else ""
+        numbers = " ".join(f"[{marker}]" for marker in markers)
+        sources.append(f"{numbers} {title}{outlet_and_date(article, answer.language)}")
+    return "\n".join((body, "", *sources)) if sources else body
 
 
-def _source_line(citation: Citation, language: Language) -> str:
-    title = f"{citation.article.title}. " if citation.article.title else ""
-    return title + outlet_and_date(citation.article, language)
+def _by_article(citations: Sequence[Citation]) -> list[tuple[Article, list[int]]]:
+    """The articles cited, each once, with the markers of its quotes."""
+    found: dict[str, tuple[Article, list[int]]] = {}
+    for one in citations:
+        found.setdefault(one.article.id, (one.article, []))[1].append(one.marker)
+    return list(found.values())
 
 
 def conversation_panel(conversation: Conversation, language: Language) -> str:
@@ -188,9 +195,9 @@ def _reply(answer: Answer, number: int, language: Language, *, current: bool) ->
             f'<blockquote class="t-answer" dir="auto">{_answer_text(answer, number, language)}</blockquote>'
         )
         lines = (
-            f"<li>{_marker_button(one.marker, number, language)}"
-            f"<bdi>{escape(outlet_and_date(one.article, answer.language))}</bdi></li>"
-            for one in answer.citations
+            f"<li>{''.join(_marker_button(marker, number, language) for marker in markers)}"
+            f"<bdi>{escape(outlet_and_date(article, answer.language))}</bdi></li>"
+            for article, markers in _by_article(answer.citations)
         )
         said += f'<ol class="t-sources" lang="{answer.language}">{"".join(lines)}</ol>'
     show = (
@@ -237,9 +244,9 @@ def evidence_of(conversation: Conversation, language: Language) -> str:
 
 
 def examples_panel(questions: Sequence[str], language: Language) -> str:
-    """Write the example questions as buttons; nothing when there are none."""
+    """Write the example questions as buttons; an empty place when there are none."""
     if not questions:
-        return ""
+        return '<div class="t-examples"></div>'
     buttons = "".join(
         f'<button type="button" data-question="{escape(question)}" dir="auto">{escape(question)}</button>'
         for question in questions

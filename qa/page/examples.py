@@ -62,6 +62,9 @@ class Examples:
                 self._found[language] = self._find(language)
             except (TanyaError, EmbeddingError, OSError, ValueError) as error:
                 log.warning("No example questions: %s", error)
+            except Exception:
+                # Nobody waits for this thread's errors, and the page is of use without examples.
+                log.exception("No example questions")
             finally:
                 self._ready[language].set()
 
