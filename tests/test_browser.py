@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from page_samples import HOSTILE, RICE
+from page_samples import HOSTILE, PAYLOAD, RICE
 
 from qa.page.strings import ENGLISH, INDONESIAN
 
@@ -30,6 +30,17 @@ MISSION = "Who mediated the Armenia–Azerbaijan talks?"
 pytestmark = pytest.mark.skipif(
     CHROMIUM is None or CHROMEDRIVER is None, reason="needs chromium and chromedriver on the PATH"
 )
+
+HOSTILE_NAME = '"><img src=x onerror=window.__pwned=7>.txt'
+HOSTILE_PAGE = f"""Judul {PAYLOAD}
+
+Contoh - Jumat, 19 Mei 2023
+
+BANDUNG, CONTOH - Papan pengumuman kantor Redaksi Contoh di Bandung memuat tulisan {PAYLOAD} dan \
+<script>window.__pwned=2</script> sejak Senin, kata petugas keamanan.
+
+Petugas menyebut tulisan itu dibuat dengan spidol oleh pengunjung yang belum dikenal.
+"""
 
 STAND_IN = """
 import sys, threading, app
@@ -87,9 +98,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     folder = tmp_path_factory.mktemp("archive")
     files = folder / "files"
     shutil.copytree(ROOT / "corpus", files)
-    title, _ = str(HOSTILE.title), HOSTILE.path
-    page = f"{title}\n\nContoh - Jumat, 19 Mei 2023\n\nJAKARTA, CONTOH - {HOSTILE.text}\n"
-    (files / '"><img src=x onerror=window.__pwned=7>.txt').write_text(page, encoding="utf-8")
+    (files / HOSTILE_NAME).write_text(HOSTILE_PAGE, encoding="utf-8")
     index = folder / "index"
     made = subprocess.run(
         [sys.executable, "-m", "qa", "index", str(files), "--index", str(index)],
@@ -270,12 +279,15 @@ def test_a_refusal_is_honest_in_the_questions_language(at_archive: Reader) -> No
 
 def test_scripts_in_title_body_and_file_name_stay_text_in_the_real_page(at_archive: Reader) -> None:
     reader = at_archive.open()
-    reader.ask("Apa yang ditulis wartawan pada papan pengumuman kantor?")
+    reader.ask("Apa tulisan pada papan pengumuman kantor Redaksi Contoh di Bandung?")
     assert_harmless(reader)
     shown = reader.text("#t-right")
-    assert '<img src=x onerror="window.__pwned=1">' in shown
-    assert "Judul <img src=x" in shown
-    assert '"><img src=x onerror=window.__pwned=7>.txt' in shown
+    for part in (
+        f"Judul {PAYLOAD}",
+        f"memuat tulisan {PAYLOAD} dan <script>window.__pwned=2</script>",
+        HOSTILE_NAME,
+    ):
+        assert part in shown
 
 
 def test_scripts_and_markup_of_any_kind_stay_text(at_stand_in: Reader) -> None:
