@@ -73,6 +73,8 @@ def reporting(path: Path) -> Iterator[None]:
         yield
     except (sqlite3.ProgrammingError, sqlite3.InterfaceError):
         raise  # a mistake of ours, not of the database
+    except UnicodeDecodeError as error:  # Python could not even read what SQLite had to say
+        raise damaged(path, str(error)) from error
     except sqlite3.Error as error:
         code = getattr(error, "sqlite_errorcode", None)
         if code is None or code & 0xFF not in _OBSTACLES or code == sqlite3.SQLITE_IOERR_SHORT_READ:

@@ -60,6 +60,7 @@ class PrivateFolder:
                 alive.acquire()
             except FileNotFoundError:
                 continue  # swept by another process in the moment before it was locked
+            path.chmod(0o700)  # the lock makes a folder that was swept again, open to everybody
             return cls(path, alive)
 
     def remove(self) -> None:

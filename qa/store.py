@@ -94,10 +94,8 @@ class Store:
                 # A schema made half is a store nobody can open.
                 for statement in statements(_SCHEMA):
                     store._run(statement)
-                store._connection.executemany(
-                    "INSERT INTO meta VALUES (?, '')",
-                    [("fingerprint",), ("identity",), ("model",), ("snapshot",)],
-                )
+                for name in ("fingerprint", "identity", "model", "snapshot"):
+                    store._run("INSERT INTO meta VALUES (?, '')", (name,))
                 store._run("INSERT INTO meta VALUES ('schema', ?), ('generation', '0')", (SCHEMA_VERSION,))
                 store.clear(fingerprint, model)
         except BaseException:
@@ -150,7 +148,7 @@ class Store:
 
     @contextmanager
     def _committing(self) -> Iterator[None]:
-        with self._lock, reporting(self._path):
+        with self._lock:
             self._writing = True
             try:
                 self._run("BEGIN IMMEDIATE")
@@ -165,7 +163,7 @@ class Store:
     def _roll_back(self) -> None:
         try:
             if self._connection.in_transaction:
-                self._run("ROLLBACK")
+                self._connection.execute("ROLLBACK")
         except sqlite3.Error:
             # Closing rolls back too, and nothing can be taken for part of the failed transaction afterwards.
             self._connection.close()
@@ -173,7 +171,7 @@ class Store:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Everything read inside is of one generation. May be nested, also in a transaction."""
-        with self._lock, reporting(self._path):
+        with self._lock:
             if self._connection.in_transaction:
                 yield
                 return
@@ -532,10 +530,11 @@ class Store:
             (article.id, chunk.ordinal, chunk.start, chunk.end, vector.astype(np.float16).tobytes())
             for chunk, vector in zip(chunks, vectors, strict=True)
         ]
-        self._connection.executemany(
-            "INSERT INTO chunks (article_id, ordinal, start, end, vector, digest) VALUES (?, ?, ?, ?, ?, ?)",
-            [(*values, _digest(values)) for values in rows],
-        )
+        with reporting(self._path):
+            self._connection.executemany(
+                "INSERT INTO chunks (article_id, ordinal, start, end, vector, digest) VALUES (?, ?, ?, ?, ?, ?)",
+                [(*values, _digest(values)) for values in rows],
+            )
 
     def _chunk_rows(self, condition: str, values: Sequence[Any]) -> list[Any]:
         """Return ``(key, article_id, ordinal, start, end, vector, digest)`` of chunks, digests compared."""
@@ -562,7 +561,8 @@ class Store:
         return True
 
     def _run(self, statement: str, values: Sequence[Any] = ()) -> None:
-        self._connection.execute(statement, values)
+        with reporting(self._path):
+            self._connection.execute(statement, values)
 
     def _rows(self, statement: str, values: Sequence[Any] = ()) -> list[Any]:
         with self._lock, reporting(self._path):

@@ -1,0 +1,116 @@
+"""Words, stems, stop words and the language of a question."""
+
+from __future__ import annotations
+
+import sys
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from qa import terms
+from qa.terms import detect_language, query_words, stem, words
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Harga BERAS naik!", ["harga", "beras", "naik"]),
+        ("Rp 5,3 T atau Rp14.500", ["rp", "5,3", "t", "atau", "rp14", "500"]),
+        ("pukul 10.30, 24/4/2021", ["pukul", "10.30", "24/4/2021"]),
+        ("tiga-tiganya “dikutip”", ["tiga", "tiganya", "dikutip"]),
+        ("Café Straße ÉCLAIR", ["cafe", "strasse", "eclair"]),
+        ("e\u0301kspor = \u00e9kspor", ["ekspor", "ekspor"]),
+        ("🍚 … — !", []),
+        ("𝕊alinan ＡＢＣ", ["salinan", "abc"]),
+        ("", []),
+    ],
+)
+def test_words(text: str, expected: list[str]) -> None:
+    assert words(text) == expected
+
+
+def test_query_words_leave_function_words_of_both_languages_out() -> None:
+    assert query_words("Siapa yang menutup pelabuhan dan siapa lagi pelabuhan?") == [
+        "menutup",
+        "pelabuhan",
+        "lagi",
+    ]
+    assert query_words("Who closed the harbour?") == ["closed", "harbour"]
+
+
+def test_a_question_of_nothing_but_function_words_keeps_them() -> None:
+    assert query_words("Siapa dia?") == ["siapa", "dia"]
+    assert query_words("Who is who?") == ["who", "is"]
+    assert query_words("?!") == []
+
+
+def test_stems_bring_forms_together() -> None:
+    assert stem("perdagangan") == stem("dagang")
+    assert stem("gelombangnya") == stem("gelombang")
+    assert stem("14.500") == "14.500"
+
+
+def test_stemming_from_several_threads_gives_the_stems_of_one() -> None:
+    """A stemmer keeps the word it works on in itself: two threads at once would mix their words."""
+    vocabulary = [
+        f"{prefix}{root}{suffix}"
+        for prefix in ("", "me", "ber", "di", "per", "ke", "ter")
+        for root in ("dagang", "temu", "ajar", "kerja", "jalan", "bangun", "hasil", "tingkat")
+        for suffix in ("", "kan", "an", "nya", "i", "kah")
+    ]
+    terms.stem.cache_clear()
+    expected = {word: stem(word) for word in vocabulary}
+    terms.stem.cache_clear()
+    wrong: list[str] = []
+
+    def run(offset: int) -> None:
+        for round_number in range(6):
+            if round_number and offset == 0:
+                terms.stem.cache_clear()
+            for word in vocabulary[offset:] + vocabulary[:offset]:
+                try:
+                    if stem(word) != expected[word]:
+                        wrong.append(word)
+                except Exception as error:
+                    wrong.append(f"{word}: {error}")
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=run, args=(20 * n,)) for n in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+        terms.stem.cache_clear()
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("question", "language"),
+    [
+        ("Who mediated the talks?", "en"),
+        ("When was the harbour closed", "en"),
+        ("How much is rice per kilogram?", "en"),
+        ("Siapa yang memediasi perundingan?", "id"),
+        ("Berapa harga beras di Pasar Induk?", "id"),
+        ("Di mana final digelar?", "id"),
+        ("Apa kata Menteri Perdagangan?", "id"),
+        ("Menteri Perdagangan", "id"),
+        ("", "id"),
+    ],
+)
+def test_detect_language(question: str, language: str) -> None:
+    assert detect_language(question) == language
+
+
+@given(st.text())
+def test_words_are_lower_case_and_found_again_in_themselves(text: str) -> None:
+    found = words(text)
+    assert all(words(word) == [word] for word in found)
+    assert set(query_words(text)) <= set(found)
+    assert detect_language(text) in ("en", "id")
