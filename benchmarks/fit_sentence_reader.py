@@ -23,7 +23,7 @@ from embeddings.encoder import SentenceEncoder
 from qa.index import NewsIndex
 from qa.reader import FEATURES, SentenceReader
 from qa.retriever import HybridRetriever
-from qa.types import Article
+from qa.types import Article, Language
 from qa.writer import IndexWriter
 
 SEED = 7
@@ -39,7 +39,7 @@ def rows(path: Path) -> list[dict[str, Any]]:
         return [json.loads(line) for line in lines]
 
 
-def questions(data: Path) -> dict[str, list[Question]]:
+def questions(data: Path) -> dict[Language, list[Question]]:
     """Draw 1,600 Indonesian and 1,400 English questions, both about Indonesian contexts."""
     chance = random.Random(SEED)
     facqa, idk, squad = (
@@ -68,7 +68,7 @@ def is_left_out(context: str) -> bool:
     return int(identity(context), 16) % 4 == 0
 
 
-def passages(asked: dict[str, list[Question]], data: Path) -> Iterator[str]:
+def passages(asked: dict[Language, list[Question]], data: Path) -> Iterator[str]:
     """Yield the contexts that go in, then distractors from news and encyclopedia."""
     contexts = dict.fromkeys(context for part in asked.values() for _, context, _ in part)
     yield from (context for context in contexts if not is_left_out(context))
@@ -90,14 +90,16 @@ def build(folder: Path, encoder: SentenceEncoder, found: Iterator[str]) -> None:
                 print(f"{number} indexed", flush=True)
 
 
-def fit(reader: SentenceReader, retriever: HybridRetriever, asked: list[Question]) -> None:
+def fit(
+    reader: SentenceReader, retriever: HybridRetriever, language: Language, asked: list[Question]
+) -> None:
     """Print coefficients, and how a threshold trades refusals for wrong answers."""
     from sklearn.linear_model import LogisticRegression
 
     features, labels, found = [], [], []
     for question, context, answers in asked:
         hits = retriever.search(question, k=5)
-        places, row = reader.features(question, hits)
+        places, row = reader.features(question, language, hits)
         right = [
             hit.article.id == identity(context)
             and any(text in hit.article.text[span[0] : span[1]] for text in answers)
@@ -136,7 +138,7 @@ def main() -> None:
     with NewsIndex.open(options.index, encoder.fingerprint) as index:
         for language, part in asked.items():
             print(language)
-            fit(SentenceReader(index, encoder), HybridRetriever(index, encoder), part)
+            fit(SentenceReader(index), HybridRetriever(index, encoder), language, part)
 
 
 if __name__ == "__main__":

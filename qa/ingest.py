@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from qa.config import sample_folder
 from qa.corpus import read_articles
 from qa.store import Change
 from qa.types import Article, Encoder, Skip
@@ -81,13 +80,6 @@ def index_paths(
         if prune:
             report.pruned = sum(writer.prune(path, seen, skipped) for path in paths)
     return report
-
-
-def index_sample(folder: Path) -> Report:
-    """Make an index of the bundled articles in ``folder`` with the default model."""
-    from embeddings.encoder import SentenceEncoder
-
-    return index_paths([sample_folder()], folder, SentenceEncoder.load())
 
 
 def estimate_articles(paths: Sequence[Path]) -> int:

@@ -7,7 +7,7 @@ against 5.8 ms for bm25s (no incremental add) and 23 ms for SQLite FTS5.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Self
@@ -15,7 +15,7 @@ from typing import Self
 import tantivy
 
 from qa.store import ChunkRow, source_key
-from qa.terms import query_words, stem, words
+from qa.terms import detect_language, query_terms, stem, words
 from qa.types import Filters
 
 _ANALYZER = "words"
@@ -68,7 +68,8 @@ class LexicalIndex:
 
     def search(self, question: str, k: int, filters: Filters | None = None) -> list[tuple[int, float]]:
         """Return up to ``k`` pairs ``(key, BM25 score)``, best first, equal scores by key."""
-        query = _query(self._index.schema, query_words(question), filters or Filters())
+        terms = query_terms(question, detect_language(question))
+        query = _query(self._index.schema, terms, filters or Filters())
         wanted = k + 1
         found = self._searcher.search(query, wanted, count=False).hits
         # Equal scores that run past the end come in no order of ours: which have the lowest keys is open.
@@ -115,19 +116,26 @@ def _document(row: ChunkRow) -> tantivy.Document:
     return document
 
 
-def _query(schema: tantivy.Schema, terms: Sequence[str], filters: Filters) -> tantivy.Query:
-    stems = list(dict.fromkeys(map(stem, terms)))
-    should = [
-        *(_term(schema, "words", term, WORD_WEIGHT) for term in terms),
-        *(_term(schema, "stems", term, STEM_WEIGHT) for term in stems),
-        *(_term(schema, "title", term, TITLE_WEIGHT) for term in stems),
-    ]
+def _query(schema: tantivy.Schema, terms: Sequence[tuple[str, ...]], filters: Filters) -> tantivy.Query:
+    should = [query for alternatives in terms for query in _lookups(schema, alternatives)]
     must = [
         (tantivy.Occur.Must, tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in should]))
     ]
     for condition in _conditions(schema, filters):
         must.append((tantivy.Occur.Must, tantivy.Query.const_score_query(condition, 0.0)))
     return tantivy.Query.boolean_query(must)
+
+
+def _lookups(schema: tantivy.Schema, alternatives: tuple[str, ...]) -> Iterator[tantivy.Query]:
+    """Yield one query a field; of alternatives the best match counts, so that synonyms do not add up."""
+    stems = tuple(dict.fromkeys(map(stem, alternatives)))
+    for field, terms, weight in (
+        ("words", alternatives, WORD_WEIGHT),
+        ("stems", stems, STEM_WEIGHT),
+        ("title", stems, TITLE_WEIGHT),
+    ):
+        queries = [_term(schema, field, term, weight) for term in terms]
+        yield queries[0] if len(queries) == 1 else tantivy.Query.disjunction_max_query(queries)
 
 
 def _conditions(schema: tantivy.Schema, filters: Filters) -> list[tantivy.Query]:

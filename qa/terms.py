@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import threading
 import unicodedata
-from functools import lru_cache
+from functools import cache, lru_cache
+from pathlib import Path
 
 import snowballstemmer
 
@@ -16,6 +17,8 @@ from qa.types import Language
 
 _WORD = re.compile(r"\d+(?:[.,:/]\d+)*|\w+")
 _STEMMER = snowballstemmer.stemmer("indonesian")
+_ENGLISH_STEMMER = snowballstemmer.stemmer("english")
+_GLOSSARY = Path(__file__).with_name("glossary.txt")
 _STEMMING = threading.Lock()  # a stemmer works on a word it keeps in itself
 
 INDONESIAN_STOP_WORDS = frozenset(
@@ -44,7 +47,8 @@ _INDONESIAN_ONLY = INDONESIAN_STOP_WORDS - {"nama", "para", "ada", "hal"} | {"be
 
 def words(text: str) -> list[str]:
     """Return the words of ``text`` in order: lower-cased, accents folded, numbers like "5,3" kept whole."""
-    folded = unicodedata.normalize("NFKD", text.casefold())
+    # Folding can undo the decomposition and decomposing uncover capitals ("𝕊"), so one is done on both sides.
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
     return _WORD.findall("".join(char for char in folded if not unicodedata.combining(char)))
 
 
@@ -53,6 +57,12 @@ def stem(word: str) -> str:
     """Return the Snowball stem for Indonesian of one word of ``words()``."""
     with _STEMMING:
         return str(_STEMMER.stemWord(word))
+
+
+@lru_cache(maxsize=200_000)
+def _english_stem(word: str) -> str:
+    with _STEMMING:
+        return str(_ENGLISH_STEMMER.stemWord(word))
 
 
 def query_words(question: str) -> list[str]:
@@ -65,6 +75,17 @@ def query_words(question: str) -> list[str]:
     return content or every
 
 
+def query_terms(question: str, language: Language) -> list[tuple[str, ...]]:
+    """Return what to look up for each of ``query_words(question)``: the word, then what Indonesian news says for it.
+
+    Only English questions have more than the word itself; an English word without an entry in the glossary, a name
+    above all, stands alone.
+    """
+    if language == "id":
+        return [(word,) for word in query_words(question)]
+    return [(word, *_glossary().get(_english_stem(word), ())) for word in query_words(question)]
+
+
 def detect_language(question: str) -> Language:
     """Return ``"en"`` or ``"id"`` by the question's function words; a tie is Indonesian, the archive's language.
 
@@ -75,3 +96,15 @@ def detect_language(question: str) -> Language:
     english = sum(word in _ENGLISH_ONLY for word in found)
     indonesian = sum(word in _INDONESIAN_ONLY or word.endswith(("kah", "nya")) for word in found)
     return "en" if english > indonesian else "id"
+
+
+@cache
+def _glossary() -> dict[str, tuple[str, ...]]:
+    """Return the Indonesian words for each English stem, in the order of the file."""
+    found: dict[str, dict[str, None]] = {}
+    for line in _GLOSSARY.read_text(encoding="utf-8").splitlines():
+        english, colon, indonesian = line.partition(":")
+        if colon and not line.startswith("#"):
+            for word in english.split():
+                found.setdefault(_english_stem(word), {}).update(dict.fromkeys(indonesian.split()))
+    return {stem: tuple(words) for stem, words in found.items()}

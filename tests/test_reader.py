@@ -11,6 +11,7 @@ from conftest import WordEncoder, make_article, write_index
 from qa.index import NewsIndex
 from qa.reader import COEFFICIENTS, FEATURES, INTERCEPTS, SentenceReader
 from qa.retriever import HybridRetriever
+from qa.terms import detect_language
 
 FIRST = "Ketua Panitia membuka pameran buku di Bandung pada 12 Mei."
 SECOND = "Pameran buku dikunjungi 4.500 orang."
@@ -27,10 +28,12 @@ def reading(tmp_path: Path, encoder: WordEncoder):
     )
     with NewsIndex.open(tmp_path, encoder.fingerprint) as index:
         retriever = HybridRetriever(index, encoder)
-        reader = SentenceReader(index, encoder)
+        reader = SentenceReader(index)
 
         def read(question: str) -> dict[str, dict[str, float]]:
-            places, features = reader.features(question, retriever.search(question))
+            places, features = reader.features(
+                question, detect_language(question), retriever.search(question)
+            )
             assert features.shape == (len(places), len(FEATURES))
             return {
                 hit.article.text[start:end]: dict(zip(FEATURES, row.tolist(), strict=True))
@@ -92,4 +95,4 @@ def test_coefficients_match_the_features() -> None:
 def test_nothing_retrieved_gives_nothing(tmp_path: Path, encoder: WordEncoder) -> None:
     write_index(tmp_path, [make_article(TEXT)], encoder)
     with NewsIndex.open(tmp_path, encoder.fingerprint) as index:
-        assert SentenceReader(index, encoder).read("Siapa?", "id", []) == []
+        assert SentenceReader(index).read("Siapa?", "id", []) == []
