@@ -12,10 +12,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from qa.terms import query_words, stem
 from qa.types import Article
 from qa.writer import IndexWriter
+
+# Tests leave nothing beside the code, and a busy machine is no failure.
+set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "tanya-hypothesis")
+settings.register_profile("tanya", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("tanya")
 
 
 class WordEncoder:
