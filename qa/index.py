@@ -151,10 +151,6 @@ class NewsIndex:
         """Return chunk and article by key, of those that still exist."""
         return self.store.chunks(keys)
 
-    def vectors(self, chunks: Sequence[Chunk]) -> np.ndarray:
-        """Return float32 unit rows, shape ``(len(chunks), dimension)``; zeros for chunks removed since."""
-        return self.store.vectors(chunks)
-
     def get_article(self, article_id: str) -> Article | None:
         """Return an article by its id; an id it had before an update finds it too."""
         current = self.store.resolve(article_id)

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from qa.corpus import read_articles
-from qa.store import Change
 from qa.types import Article, Encoder, Skip
+from qa.writable_store import Change
 from qa.writer import IndexWriter, location_of
 
 Progress = Callable[[int], None]

@@ -26,6 +26,7 @@ from embeddings.vector_index import VectorIndex
 from qa.errors import StoreError
 from qa.lexical import LexicalIndex
 from qa.store import ChunkRow, Store
+from qa.writable_store import WritableStore
 
 SNAPSHOTS = "snapshots"
 _MANIFEST = "manifest.json"
@@ -87,7 +88,7 @@ def publish(index_folder: Path) -> Path:
     The caller holds the writer lock. Returns the published folder.
     """
     root = index_folder / SNAPSHOTS
-    store = Store.open(index_folder, writable=True)
+    store = WritableStore.open(index_folder)
     try:
         root.mkdir(exist_ok=True)
         _sync_folder(index_folder)

@@ -1,6 +1,7 @@
-"""SQLite: the one truth about articles, their files, chunks and vectors.
+"""SQLite: the one truth about articles, their files, chunks and vectors. Reading it is here, changing it is in
+``qa.writable_store``.
 
-Knows rows and transactions; knows nothing of models, FAISS, BM25 or questions. Vectors are stored as float16.
+Knows rows; knows nothing of models, FAISS, BM25 or questions. Vectors are stored as float16.
 A chunk has a ``key``: a positive integer that is never used twice, by which derived indexes name it.
 Rows that end up before a user carry a digest, because SQLite hands out a flipped bit as data.
 """
@@ -11,52 +12,23 @@ import hashlib
 import json
 import sqlite3
 import threading
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Any, Literal, Self, TypeVar
+from typing import Any, ClassVar, Literal, Self, TypeVar
 
 import numpy as np
 
-from qa.database import connect, damaged, has_table, reporting, statements
+from qa.database import connect, damaged, has_table, reporting
 from qa.errors import IndexCorruptError, IndexMismatchError, IndexMissingError
 from qa.types import Article, Chunk, Filters
 
 SCHEMA_VERSION = "2"
 DATABASE = "tanya.db"
 
-_UNIT_TOLERANCE = 0.01
-
 T = TypeVar("T")
-Change = Literal["added", "updated", "duplicate", "unchanged"]
-
-_SCHEMA = """
-CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE articles (
-    id TEXT PRIMARY KEY, title TEXT, text TEXT NOT NULL, source TEXT, source_key TEXT, place TEXT,
-    published_at TEXT, date_inferred INTEGER NOT NULL, url TEXT, digest BLOB NOT NULL
-);
-CREATE TABLE files (
-    number INTEGER PRIMARY KEY, location TEXT NOT NULL UNIQUE, path TEXT NOT NULL, external_id TEXT,
-    article_id TEXT NOT NULL REFERENCES articles (id) ON DELETE CASCADE, digest BLOB NOT NULL
-);
-CREATE INDEX files_of_article ON files (article_id);
-CREATE INDEX files_by_path ON files (path);
-CREATE TABLE successors (old_id TEXT PRIMARY KEY, new_id TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE chunks (
-    key INTEGER PRIMARY KEY AUTOINCREMENT,
-    article_id TEXT NOT NULL REFERENCES articles (id) ON DELETE CASCADE,
-    ordinal INTEGER NOT NULL, start INTEGER NOT NULL, end INTEGER NOT NULL, vector BLOB NOT NULL,
-    digest BLOB NOT NULL, UNIQUE (article_id, ordinal)
-);
-CREATE TABLE removed_chunks (key INTEGER PRIMARY KEY);
-CREATE TRIGGER chunk_removed AFTER DELETE ON chunks BEGIN
-    INSERT INTO removed_chunks (key) VALUES (OLD.key);
-END;
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,39 +44,17 @@ class ChunkRow:
 
 
 class Store:
-    """The database of one index folder.
+    """The database of one index folder, opened for reading. Safe to use from several threads."""
 
-    ``open`` for reading, ``create`` or ``open(writable=True)`` for writing; the caller holds the writer lock.
-    Reading is safe from several threads.
-    """
+    _mode: ClassVar[Literal["ro", "rw"]] = "ro"
 
     def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
         self._path = path
         self._connection = connection
         self._lock = threading.RLock()
-        self._writing = False
 
     @classmethod
-    def create(cls, folder: Path, fingerprint: Mapping[str, str], model: str | None = None) -> Self:
-        """Make an empty store in ``folder``, for vectors of the model with this ``fingerprint``."""
-        folder.mkdir(parents=True, exist_ok=True)
-        store = cls(folder / DATABASE, connect(folder / DATABASE, "rwc"))
-        try:
-            with store.transaction():
-                # A schema made half is a store nobody can open.
-                for statement in statements(_SCHEMA):
-                    store._run(statement)
-                for name in ("fingerprint", "identity", "model", "snapshot"):
-                    store._run("INSERT INTO meta VALUES (?, '')", (name,))
-                store._run("INSERT INTO meta VALUES ('schema', ?), ('generation', '0')", (SCHEMA_VERSION,))
-                store.clear(fingerprint, model)
-        except BaseException:
-            store.close()
-            raise
-        return store
-
-    @classmethod
-    def open(cls, folder: Path, *, writable: bool = False) -> Self:
+    def open(cls, folder: Path) -> Self:
         """Open the store in ``folder``.
 
         Raises:
@@ -117,7 +67,7 @@ class Store:
         # A process killed while it made the store leaves a database without tables.
         if not path.exists() or not has_table(path, "meta"):
             raise IndexMissingError(f"no index in {folder}. Make one: tanya index PATH --index {folder}")
-        store = cls(path, connect(path, "rw" if writable else "ro"))
+        store = cls(path, connect(path, cls._mode))
         try:
             version = store.meta("schema")
             if version != SCHEMA_VERSION:
@@ -134,31 +84,6 @@ class Store:
     def close(self) -> None:
         """Close the connection; the store is of no use afterwards."""
         self._connection.close()
-
-    @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Everything inside is committed together, with the next generation number, or not at all. May be nested."""
-        with self._lock:
-            if self._writing:  # part of an outer transaction, which commits
-                yield
-                return
-            with self._committing():
-                yield
-                self._run("UPDATE meta SET value = CAST(value AS INTEGER) + 1 WHERE name = 'generation'")
-
-    @contextmanager
-    def _committing(self) -> Iterator[None]:
-        with self._lock:
-            self._writing = True
-            try:
-                self._run("BEGIN IMMEDIATE")
-                yield
-                self._run("COMMIT")
-            except BaseException:
-                self._roll_back()
-                raise
-            finally:
-                self._writing = False
 
     def _roll_back(self) -> None:
         try:
@@ -182,8 +107,6 @@ class Store:
             except BaseException:
                 self._roll_back()
                 raise
-
-    # What is there
 
     def meta(self, name: str) -> str:
         """Return the value of ``name``: schema, identity, model, fingerprint (JSON), generation or snapshot."""
@@ -280,7 +203,7 @@ class Store:
             )
             for row in rows:
                 article, file = row[:8], row[10:13]
-                if row[8] != _digest(article) or row[13] != _digest((*file, row[0])):
+                if row[8] != digest(article) or row[13] != digest((*file, row[0])):
                     raise damaged(self._path, f"article {row[0]!r} does not match its checksum")
                 found[row[0]] = _article(article, *file[1:])
         return found
@@ -346,14 +269,6 @@ class Store:
             for row in rows
         }
 
-    def vectors(self, chunks: Sequence[Chunk]) -> np.ndarray:
-        """Return float32 unit rows, shape ``(len(chunks), dimension)``; zeros for chunks removed since."""
-        vectors = np.zeros((len(chunks), self.dimension()), dtype=np.float32)
-        for vector, chunk in zip(vectors, chunks, strict=True):
-            for row in self._chunk_rows("article_id = ? AND ordinal = ?", (chunk.article_id, chunk.ordinal)):
-                vector[:] = _vector(row[5])
-        return vectors
-
     def chunk_rows(self, *, after: int = 0, batch: int = 4096) -> Iterator[ChunkRow]:
         """Yield the chunks with a key above ``after`` in the order of their keys."""
         while True:
@@ -398,81 +313,6 @@ class Store:
         )
         return np.array([row[0] for row in rows], dtype=np.int64)
 
-    # Changes, each inside a transaction of the caller
-
-    def put(self, article: Article, location: str, chunks: Sequence[Chunk], vectors: np.ndarray) -> Change:
-        """Store what was read at ``location`` and say what that changed.
-
-        ``vectors``: float32 ``(len(chunks), dimension)``; both may be empty if the article is stored already.
-        The article that was there before stays until ``drop_orphans``.
-        """
-        before = self.article_at(location)
-        known = self.has_article(article.id)
-        if not known:
-            self._insert(article, chunks, vectors)
-        file = (location, article.path, article.external_id, article.id)
-        self._run(
-            "INSERT INTO files (location, path, external_id, article_id, digest) VALUES (?, ?, ?, ?, ?) "
-            "ON CONFLICT (location) DO UPDATE SET path = excluded.path, external_id = excluded.external_id, "
-            "article_id = excluded.article_id, digest = excluded.digest",
-            (*file, _digest(file)),
-        )
-        if before == article.id:
-            return "unchanged"
-        if before is None:
-            return "duplicate" if known else "added"
-        return "updated"
-
-    def drop_orphans(self, replaced: Mapping[str, str]) -> None:
-        """Drop the articles (keys of ``replaced``) that have no file left; their ids resolve to the values."""
-        for old_id, new_id in replaced.items():
-            if self._drop_if_orphan(old_id):
-                self._run("INSERT OR REPLACE INTO successors VALUES (?, ?)", (old_id, new_id))
-
-    def clear(self, fingerprint: Mapping[str, str], model: str | None) -> None:
-        """Drop everything; the store is then another one, for vectors of this model."""
-        for table in ("articles", "successors"):
-            self._run(f"DELETE FROM {table}")
-        described = {
-            "fingerprint": json.dumps(dict(fingerprint)),
-            "identity": uuid.uuid4().hex,
-            "model": model or "",
-            "snapshot": "",
-        }
-        for name, value in described.items():
-            self._run("UPDATE meta SET value = ? WHERE name = ?", (value, name))
-
-    def move(self, old_location: str, new_location: str) -> None:
-        """Say that a file is now elsewhere, for instance because its folder was renamed."""
-        rows = self._rows(
-            "SELECT path, external_id, article_id FROM files WHERE location = ?", (old_location,)
-        )
-        for row in rows:
-            self._run(
-                "UPDATE files SET location = ?, digest = ? WHERE location = ?",
-                (new_location, _digest((new_location, *row)), old_location),
-            )
-
-    def forget(self, location: str) -> bool:
-        """Drop a file; return whether its article went with it, no other file having it."""
-        owner = self.article_at(location)
-        self._run("DELETE FROM files WHERE location = ?", (location,))
-        return owner is not None and self._drop_if_orphan(owner)
-
-    def remove(self, article_id: str) -> None:
-        """Drop an article with its chunks, vectors and files."""
-        self._run("DELETE FROM articles WHERE id = ?", (article_id,))
-
-    def record_snapshot(self, name: str, *, up_to: int) -> None:
-        """Name the snapshot that now holds all chunks with keys up to ``up_to``; not inside a transaction.
-
-        Removed keys up to there are forgotten with it, since the snapshot does not hold them. This is no change of
-        content, so the generation stays.
-        """
-        with self._committing():
-            self._run("UPDATE meta SET value = ? WHERE name = 'snapshot'", (name,))
-            self._run("DELETE FROM removed_chunks WHERE key <= ?", (up_to,))
-
     def verify(self) -> list[str]:
         """Return what is wrong with the database, in words; empty if nothing is."""
         try:
@@ -486,7 +326,7 @@ class Store:
         for row in self._rows("SELECT id FROM articles WHERE id NOT IN (SELECT article_id FROM files)"):
             yield f"article {row[0]} has no file"
         for row in self._rows("SELECT location, path, external_id, article_id, digest FROM files"):
-            if row[4] != _digest(row[:4]):
+            if row[4] != digest(row[:4]):
                 yield f"file {row[0]!r} does not match its checksum"
         for row in self._rows("SELECT id, source, source_key FROM articles"):
             if row[2] != (source_key(row[1]) if row[1] else None):
@@ -502,40 +342,6 @@ class Store:
                     yield f"chunk {owner}-{ordinal} has an impossible key, offsets or vector"
             after = rows[-1][0]
 
-    def _insert(self, article: Article, chunks: Sequence[Chunk], vectors: np.ndarray) -> None:
-        if vectors.shape != (len(chunks), self.dimension()) and (len(chunks) or len(vectors)):
-            raise ValueError(
-                f"{len(chunks)} chunks need vectors of length {self.dimension()}, got shape {vectors.shape}"
-            )
-        lengths = np.linalg.norm(vectors, axis=1) if len(chunks) else np.ones(0)
-        if not np.all(np.abs(lengths - 1.0) < _UNIT_TOLERANCE):  # also when a length is not a number
-            raise ValueError(f"the vectors of article {article.id} are no unit vectors: lengths {lengths}")
-        row = (
-            article.id,
-            article.title,
-            article.text,
-            article.source,
-            article.place,
-            article.published_at.isoformat() if article.published_at else None,
-            int(article.date_inferred),
-            article.url,
-        )
-        self._run(
-            "INSERT INTO articles (id, title, text, source, place, published_at, date_inferred, url, source_key, "
-            "digest) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (*row, source_key(article.source) if article.source else None, _digest(row)),
-        )
-        self._run("DELETE FROM successors WHERE old_id = ?", (article.id,))
-        rows = [
-            (article.id, chunk.ordinal, chunk.start, chunk.end, vector.astype(np.float16).tobytes())
-            for chunk, vector in zip(chunks, vectors, strict=True)
-        ]
-        with reporting(self._path):
-            self._connection.executemany(
-                "INSERT INTO chunks (article_id, ordinal, start, end, vector, digest) VALUES (?, ?, ?, ?, ?, ?)",
-                [(*values, _digest(values)) for values in rows],
-            )
-
     def _chunk_rows(self, condition: str, values: Sequence[Any]) -> list[Any]:
         """Return ``(key, article_id, ordinal, start, end, vector, digest)`` of chunks, digests compared."""
         rows = self._rows(
@@ -543,7 +349,7 @@ class Store:
             values,
         )
         for row in rows:
-            if row[6] != _digest(row[1:6]):
+            if row[6] != digest(row[1:6]):
                 raise damaged(self._path, f"chunk {row[1]}-{row[2]} does not match its checksum")
         return rows
 
@@ -553,12 +359,6 @@ class Store:
         if missing := owners - articles.keys():
             raise damaged(self._path, f"article {min(missing)!r} is gone, but its chunks are not")
         return articles
-
-    def _drop_if_orphan(self, article_id: str) -> bool:
-        if self._rows("SELECT 1 FROM files WHERE article_id = ?", (article_id,)):
-            return False
-        self.remove(article_id)
-        return True
 
     def _run(self, statement: str, values: Sequence[Any] = ()) -> None:
         with reporting(self._path):
@@ -599,5 +399,6 @@ def _article(row: Sequence[Any], path: str, external_id: str | None) -> Article:
     )
 
 
-def _digest(values: Sequence[Any]) -> bytes:
+def digest(values: Sequence[Any]) -> bytes:
+    """Return 8 bytes that tell whether the values of a row are those that were written (BLAKE2b of their repr)."""
     return hashlib.blake2b(repr(tuple(values)).encode("utf-8", "surrogatepass"), digest_size=8).digest()

@@ -21,8 +21,9 @@ from qa.errors import IndexCorruptError, IndexMismatchError, IndexMissingError, 
 from qa.index import TAIL_LIMIT, check_fingerprint
 from qa.locking import lock_folder
 from qa.snapshot import newest_manifest, publish
-from qa.store import DATABASE, Change, Store
+from qa.store import DATABASE, Store
 from qa.types import Article, Chunk, Encoder
+from qa.writable_store import Change, WritableStore
 
 log = logging.getLogger("tanya")
 
@@ -40,7 +41,7 @@ class IndexWriter:
     """
 
     def __init__(
-        self, folder: Path, store: Store, encoder: Encoder, lock: FileLock, model: str | None
+        self, folder: Path, store: WritableStore, encoder: Encoder, lock: FileLock, model: str | None
     ) -> None:
         self.folder = folder
         self._store = store
@@ -75,16 +76,16 @@ class IndexWriter:
         return cls(folder, store, encoder, lock, model)
 
     @staticmethod
-    def _open_store(folder: Path, encoder: Encoder, model: str | None, rebuild: bool) -> Store:
+    def _open_store(folder: Path, encoder: Encoder, model: str | None, rebuild: bool) -> WritableStore:
         try:
-            store = Store.open(folder, writable=True)
+            store = WritableStore.open(folder)
         except IndexMissingError:
-            return Store.create(folder, encoder.fingerprint, model)
+            return WritableStore.create(folder, encoder.fingerprint, model)
         except (IndexCorruptError, IndexMismatchError):
             if not rebuild:
                 raise
             set_store_aside(folder)
-            return Store.create(folder, encoder.fingerprint, model)
+            return WritableStore.create(folder, encoder.fingerprint, model)
         try:
             if not rebuild:
                 check_fingerprint(folder, store.fingerprint(), encoder.fingerprint)
@@ -97,7 +98,7 @@ class IndexWriter:
         # Damage deep in the file would otherwise stop the rebuilding that is to mend it.
         store.close()
         set_store_aside(folder)
-        return Store.create(folder, encoder.fingerprint, model)
+        return WritableStore.create(folder, encoder.fingerprint, model)
 
     def __enter__(self) -> Self:
         return self
@@ -204,7 +205,7 @@ def remove_articles(folder: Path, article_ids: Sequence[str]) -> Iterator[tuple[
     store.close()
     lock = lock_folder(folder)
     try:
-        store = Store.open(folder, writable=True)
+        store = WritableStore.open(folder)
         try:
             for article_id in article_ids:
                 current = store.resolve(article_id)

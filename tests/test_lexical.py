@@ -77,6 +77,21 @@ def test_scores_are_bm25(tmp_path: Path) -> None:
     assert score == pytest.approx(2 * math.log(2), rel=1e-4)
 
 
+def test_an_english_question_finds_what_indonesian_says_for_its_words(index: LexicalIndex) -> None:
+    assert keys(index, "Why was the port closed?") == [1]
+    assert keys(index, "How much did rice prices increase?") == [2]
+    assert keys(index, "Who did the women's team defeat?") == [3]
+
+
+def test_synonyms_do_not_add_up(tmp_path: Path) -> None:
+    rows = [row(1, "perundingan negosiasi pembicaraan dialog", None), row(2, "perundingan Armenia", None)]
+    index = LexicalIndex.create(tmp_path).updated(rows)
+    assert keys(index, "What about the talks with Armenia?") == [2, 1]
+    ((_, several),) = [pair for pair in index.search("What about the talks?", 9) if pair[0] == 1]
+    ((_, best),) = [pair for pair in index.search("Apa kata negosiasi?", 9) if pair[0] == 1]
+    assert several == pytest.approx(best)
+
+
 def test_a_headline_counts_half(tmp_path: Path) -> None:
     index = LexicalIndex.create(tmp_path).updated(
         [row(1, "beras gula", "kapal"), row(2, "kapal gula", "beras"), row(3, "beras gula", "beras")]

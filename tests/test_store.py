@@ -21,6 +21,7 @@ from qa.errors import IndexCorruptError, IndexMismatchError, IndexMissingError, 
 from qa.index import NewsIndex, verify_index
 from qa.store import DATABASE, Store, source_key
 from qa.types import Article, Chunk, Filters
+from qa.writable_store import WritableStore
 from qa.writer import IndexWriter
 
 FULL = make_article(
@@ -36,7 +37,7 @@ FULL = make_article(
 )
 
 
-def put(store: Store, article: Article, location: str) -> str:
+def put(store: WritableStore, article: Article, location: str) -> str:
     chunks = chunk_article(article)
     vectors = ENCODER.encode_passages([chunk.text for chunk in chunks])
     with store.transaction():
@@ -44,11 +45,11 @@ def put(store: Store, article: Article, location: str) -> str:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return Store.create(tmp_path / "index", ENCODER.fingerprint, "model")
+def store(tmp_path: Path) -> WritableStore:
+    return WritableStore.create(tmp_path / "index", ENCODER.fingerprint, "model")
 
 
-def test_what_is_put_is_found_again_whole(store: Store) -> None:
+def test_what_is_put_is_found_again_whole(store: WritableStore) -> None:
     assert put(store, FULL, "/berita/utara/a.txt") == "added"
     assert store.articles([FULL.id, "missing"]) == {FULL.id: FULL}
     assert store.chunks([1, 99]) == {1: (chunk_article(FULL)[0], FULL)}
@@ -63,7 +64,7 @@ def test_what_is_put_is_found_again_whole(store: Store) -> None:
     assert store.verify() == []
 
 
-def test_an_article_of_nothing_but_id_text_and_path_is_found_again(store: Store) -> None:
+def test_an_article_of_nothing_but_id_text_and_path_is_found_again(store: WritableStore) -> None:
     bare = make_article(RICE, "b.txt", source=None, published_at=None)
     put(store, bare, "/berita/b.txt")
     assert store.articles([bare.id]) == {bare.id: bare}
@@ -75,7 +76,7 @@ def test_an_article_of_nothing_but_id_text_and_path_is_found_again(store: Store)
     "text",
     ["Sebelum\x00sesudah nol. Kalimat kedua.", "Beras 🍚 naik. Nelayan 👩‍👩‍👧 melaut.", "e\u0301kspor naik."],
 )
-def test_texts_that_databases_stumble_over(store: Store, text: str) -> None:
+def test_texts_that_databases_stumble_over(store: WritableStore, text: str) -> None:
     article = make_article(text)
     put(store, article, "/a.txt")
     assert [row.text for row in store.chunk_rows()] == [chunk.text for chunk in chunk_article(article)]
@@ -83,7 +84,7 @@ def test_texts_that_databases_stumble_over(store: Store, text: str) -> None:
     assert store.verify() == []
 
 
-def test_rows_come_in_batches_without_gaps(store: Store) -> None:
+def test_rows_come_in_batches_without_gaps(store: WritableStore) -> None:
     for number in range(7):
         put(store, make_article(f"Berita nomor {number}.", f"{number}.txt"), f"/{number}.txt")
     for batch in (1, 2, 3, 7, 8):
@@ -91,7 +92,7 @@ def test_rows_come_in_batches_without_gaps(store: Store) -> None:
     assert [row.key for row in store.chunk_rows(after=5, batch=1)] == [6, 7]
 
 
-def test_a_transaction_is_all_or_nothing_and_counts_once(store: Store) -> None:
+def test_a_transaction_is_all_or_nothing_and_counts_once(store: WritableStore) -> None:
     before = store.generation()
 
     def interrupted() -> None:
@@ -120,14 +121,14 @@ def test_after_a_failed_rollback_nothing_passes_for_committed(
 
     original = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *args, **named: original(*args, factory=Disk, **named))
-    store = Store.create(tmp_path, ENCODER.fingerprint)
+    store = WritableStore.create(tmp_path, ENCODER.fingerprint)
     broken = True
     with pytest.raises(StoreError, match="disk I/O error"):
         put(store, FULL, "/a.txt")
     broken = False
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         put(store, FULL, "/a.txt")
-    reopened = Store.open(tmp_path, writable=True)
+    reopened = WritableStore.open(tmp_path)
     assert reopened.counts() == (0, 0)
     assert put(reopened, FULL, "/a.txt") == "added"
 
@@ -144,14 +145,14 @@ def test_after_a_failed_rollback_nothing_passes_for_committed(
     ],
 )
 def test_vectors_that_would_spoil_the_index_are_refused_before_they_are_stored(
-    store: Store, vectors: np.ndarray
+    store: WritableStore, vectors: np.ndarray
 ) -> None:
     with pytest.raises(ValueError, match="vectors"), store.transaction():
         store.put(FULL, "/a.txt", chunk_article(FULL), vectors)
     assert store.counts() == (0, 0)
 
 
-def test_filters_agree_with_going_through_every_article(store: Store) -> None:
+def test_filters_agree_with_going_through_every_article(store: WritableStore) -> None:
     chance = random.Random(5)
     days = [None, *(date(2023, 5, day) for day in (18, 19, 20, 21))]
     sources = [None, "Contoh", "contoh ", "CONTOH Lain", "Straße", "  "]
@@ -196,7 +197,7 @@ def passes(published_at: date | None, source: str | None, filters: Filters) -> b
     return source is not None and source_key(source) in {source_key(name) for name in filters.sources}
 
 
-def test_reading_from_many_threads(store: Store) -> None:
+def test_reading_from_many_threads(store: WritableStore) -> None:
     for number in range(20):
         put(store, make_article(f"Berita nomor {number}.", f"{number}.txt"), f"/{number}.txt")
     failures: list[BaseException] = []
@@ -228,7 +229,7 @@ def test_a_missing_or_half_made_store_is_missing(tmp_path: Path) -> None:
     assert_sound(tmp_path)
 
 
-def test_another_schema_is_named_with_the_remedy(store: Store, tmp_path: Path) -> None:
+def test_another_schema_is_named_with_the_remedy(store: WritableStore, tmp_path: Path) -> None:
     with store.transaction():
         store._run("UPDATE meta SET value = '99' WHERE name = 'schema'")
     store.close()

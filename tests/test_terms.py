@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qa import terms
-from qa.terms import detect_language, query_words, stem, words
+from qa.terms import detect_language, query_terms, query_words, stem, words
 
 
 @pytest.mark.parametrize(
@@ -44,6 +44,31 @@ def test_a_question_of_nothing_but_function_words_keeps_them() -> None:
     assert query_words("Siapa dia?") == ["siapa", "dia"]
     assert query_words("Who is who?") == ["who", "is"]
     assert query_words("?!") == []
+
+
+def test_english_words_bring_what_indonesian_news_says_for_them() -> None:
+    assert query_terms("Who raised the minimum wages of the Zamorans?", "en") == [
+        ("raised", "menaikkan", "mengangkat"),
+        ("minimum", "minimum"),
+        ("wages", "gaji", "upah", "umk", "ump"),
+        ("zamorans",),
+    ]
+
+
+def test_indonesian_words_stand_alone() -> None:
+    assert query_terms("Siapa menaikkan upah minimum?", "id") == [("menaikkan",), ("upah",), ("minimum",)]
+
+
+def test_every_line_of_the_glossary_is_used() -> None:
+    lines = terms._GLOSSARY.read_text(encoding="utf-8").splitlines()
+    entries = [line for line in lines if line and not line.startswith("#")]
+    assert len(entries) > 900
+    for line in entries:
+        english, colon, indonesian = line.partition(": ")
+        assert colon, line
+        assert words(indonesian) == indonesian.split(), line
+        for word in english.split():
+            assert set(indonesian.split()) <= set(terms._glossary()[terms._english_stem(word)]), line
 
 
 def test_stems_bring_forms_together() -> None:
