@@ -33,7 +33,7 @@ Where on the development questions of ``reader.COEFFICIENTS`` as many are refuse
 are answered although it was not: 26 % in Indonesian, 34 % in English.
 """
 
-SECOND_SHARE = 0.6
+SECOND_SHARE = 0.75
 """A second sentence is added if it is at least this share as probable as the first, and above the threshold."""
 
 MAX_SENTENCES = 2

@@ -72,10 +72,15 @@ def answer_as_text(answer: Answer) -> str:
     words = _WORDS[answer.language]
     if answer.text is None:
         return "\n".join([words["refused"], "", *_passages(answer.hits[:3], answer.language, "nearest")])
-    lines = [*_wrapped(answer.text), f"({words['confidence']} {answer.confidence:.0%})"]
+    # Whole sentences are their own quotes: they are not said twice.
+    is_quoted = answer.text == " ".join(citation.quote for citation in answer.citations)
+    marked = " ".join(f"{citation.quote} [{citation.marker}]" for citation in answer.citations)
+    lines = [*_wrapped(marked if is_quoted else answer.text)]
+    lines += [f"({words['confidence']} {answer.confidence:.0%})", ""]
     for citation in answer.citations:
-        lines += ["", f"[{citation.marker}] {heading(citation.article, answer.language)}"]
-        lines += _wrapped(f"“{citation.quote}”", indent="    ")
+        lines.append(f"[{citation.marker}] {heading(citation.article, answer.language)}")
+        if not is_quoted:
+            lines += _wrapped(f"“{citation.quote}”", indent="    ")
     return "\n".join(lines)
 
 

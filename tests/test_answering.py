@@ -120,9 +120,9 @@ def test_timings_are_milliseconds_by_stage(answerer: QuestionAnswerer) -> None:
 def test_compose_adds_a_second_sentence_only_if_it_is_nearly_as_probable() -> None:
     article = make_article("Satu dua. Tiga empat. Lima enam.")
     hit = hit_of(article)
-    first, second, third = Candidate(hit, 0, 9, 0.9), Candidate(hit, 10, 21, 0.6), Candidate(hit, 22, 32, 0.6)
+    first, second, third = Candidate(hit, 0, 9, 0.9), Candidate(hit, 10, 21, 0.7), Candidate(hit, 22, 32, 0.7)
     assert compose("q", "id", [first, second, third], [hit], {}).text == "Satu dua. Tiga empat."
-    weak = Candidate(hit, 10, 21, 0.5)
+    weak = Candidate(hit, 10, 21, 0.6)
     assert compose("q", "id", [first, weak], [hit], {}).text == "Satu dua."
 
 

@@ -37,10 +37,20 @@ def test_json_round_trips_and_names_everything() -> None:
     )
 
 
-def test_text_shows_answer_quote_and_article() -> None:
+def test_text_shows_a_sentence_once_with_its_article() -> None:
     assert answer_as_text(ANSWER).splitlines() == [
-        QUOTE,
+        f"{QUOTE} [1]",
         "(keyakinan 71%)",
+        "",
+        "[1] Harga Beras Naik · Contoh · 2023-05-22 · beras.txt",
+    ]
+
+
+def test_text_shows_the_quote_that_a_shorter_answer_stands_in() -> None:
+    short = Answer("Berapa?", "id", "Rp 14.500", 0.9, ANSWER.citations, (HIT,))
+    assert answer_as_text(short).splitlines() == [
+        "Rp 14.500",
+        "(keyakinan 90%)",
         "",
         "[1] Harga Beras Naik · Contoh · 2023-05-22 · beras.txt",
         f"    “{QUOTE}”",
