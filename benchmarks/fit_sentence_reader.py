@@ -138,7 +138,7 @@ def main() -> None:
     with NewsIndex.open(options.index, encoder.fingerprint) as index:
         for language, part in asked.items():
             print(language)
-            fit(SentenceReader(index), HybridRetriever(index, encoder), language, part)
+            fit(SentenceReader(index.rarity), HybridRetriever(index, encoder), language, part)
 
 
 if __name__ == "__main__":

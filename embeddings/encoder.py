@@ -199,9 +199,10 @@ class SentenceEncoder(Embeddings):
 
 @contextlib.contextmanager
 def _without_collecting() -> Iterator[None]:
-    """Keep the garbage collector off: importing torch and its kin makes millions of objects that all stay.
+    """Keep the garbage collector off: importing torch and its kin makes a million objects that all stay.
 
-    Measured: 6.1 s of CPU time to import sentence-transformers with the collector, 4.7 s without.
+    They are frozen, so that the first collection afterwards does not look through them either. Of 8 s of CPU time
+    that a cold question takes this saves about 2.
     """
     was_on = gc.isenabled()
     gc.disable()
@@ -209,6 +210,7 @@ def _without_collecting() -> Iterator[None]:
         yield
     finally:
         if was_on:
+            gc.freeze()
             gc.enable()
 
 

@@ -1,8 +1,9 @@
-"""What can go wrong with a model or a vector index.
+"""What can go wrong with a model, a vector index or a measurement.
 
 EmbeddingError
 ├── ModelError          the model is missing, unsafe or broken
-└── VectorIndexError    a vector index cannot be read, or was given wrong shapes
+├── VectorIndexError    a vector index cannot be read, or was given wrong shapes
+└── MetricError         a metric cannot be computed
 """
 
 
@@ -16,3 +17,7 @@ class ModelError(EmbeddingError):
 
 class VectorIndexError(EmbeddingError):
     """A vector index cannot be read, or vectors have the wrong shape."""
+
+
+class MetricError(EmbeddingError):
+    """What a metric was given is no ranking, or the library that computes it is missing."""

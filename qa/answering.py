@@ -7,7 +7,8 @@ through ``types.Reader``; whatever it finds is quoted verbatim or not at all.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -39,13 +40,34 @@ SECOND_SHARE = 0.75
 MAX_SENTENCES = 2
 
 
-class QuestionAnswerer:
-    """Answers questions over one index. Safe to use from several threads."""
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What retrieval and reading made of a question, before it is decided whether that answers it."""
 
-    def __init__(self, index: NewsIndex, retriever: HybridRetriever, reader: Reader) -> None:
+    question: str
+    language: Language
+    candidates: Sequence[Candidate]
+    hits: Sequence[Hit]
+    timings: dict[str, float]
+
+
+class QuestionAnswerer:
+    """Answers questions over one index. Safe to use from several threads.
+
+    ``thresholds``: the least probability, by language, at which something is answered.
+    """
+
+    def __init__(
+        self,
+        index: NewsIndex,
+        retriever: HybridRetriever,
+        reader: Reader,
+        thresholds: Mapping[Language, float] = THRESHOLD,
+    ) -> None:
         self.index = index
         self.retriever = retriever
         self.reader = reader
+        self.thresholds = thresholds
 
     @classmethod
     def open(cls, folder: Path, *, model: str | None = None) -> Self:
@@ -62,7 +84,7 @@ class QuestionAnswerer:
         """
         encoder = load_encoder_of(settings)
         index = NewsIndex.open(settings.index, encoder.fingerprint)
-        return cls(index, HybridRetriever(index, encoder), SentenceReader(index))
+        return cls(index, HybridRetriever(index, encoder), SentenceReader(index.rarity))
 
     def __enter__(self) -> Self:
         return self
@@ -78,6 +100,14 @@ class QuestionAnswerer:
         Raises:
             InputError: the question is empty or longer than ``MAX_QUESTION_CHARACTERS``.
         """
+        return self.decide(self.find(question, filters=filters, k=k))
+
+    def find(self, question: str, *, filters: Filters | None = None, k: int = 5) -> Found:
+        """Retrieve and read as ``ask`` does, and leave it to ``decide`` what is answered.
+
+        Raises:
+            InputError: as ``ask``.
+        """
         question = check_question(question)
         started = time.perf_counter()
         self.index.refresh()
@@ -87,7 +117,12 @@ class QuestionAnswerer:
         candidates = self.reader.read(question, language, retrieved.hits)
         ended = time.perf_counter()
         timings = {**retrieved.timings, "read": (ended - reading) * 1000, "total": (ended - started) * 1000}
-        return compose(question, language, candidates, retrieved.hits, timings)
+        return Found(question, language, candidates, retrieved.hits, timings)
+
+    def decide(self, found: Found) -> Answer:
+        """Answer from the best of what was found, or abstain."""
+        threshold = self.thresholds[found.language]
+        return compose(found.question, found.language, found.candidates, found.hits, found.timings, threshold)
 
     def batch(
         self, questions: Iterable[str], *, filters: Filters | None = None, k: int = 5
@@ -138,12 +173,17 @@ def compose(
     candidates: Sequence[Candidate],
     hits: Sequence[Hit],
     timings: dict[str, float],
+    threshold: float | None = None,
 ) -> Answer:
-    """Make the answer of candidates, best first: their text verbatim and cited, or none if the best is too unsure."""
+    """Make the answer of candidates, best first: their text verbatim and cited, or none if the best is too unsure.
+
+    ``threshold``: the least probability of an answer; ``None`` for that of the language in ``THRESHOLD``.
+    """
+    threshold = THRESHOLD[language] if threshold is None else threshold
     confidence = candidates[0].probability if candidates else 0.0
     chosen: list[Candidate] = []
-    if confidence >= THRESHOLD[language]:
-        least = max(THRESHOLD[language], SECOND_SHARE * confidence)
+    if confidence >= threshold:
+        least = max(threshold, SECOND_SHARE * confidence)
         chosen = [candidate for candidate in candidates if candidate.probability >= least][:MAX_SENTENCES]
     citations = tuple(_cite(marker, candidate) for marker, candidate in enumerate(chosen, start=1))
     text = " ".join(citation.quote for citation in citations) or None

@@ -9,13 +9,12 @@ Knows hits and sentences; knows nothing of pages or stores.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from qa.chunking import Span, sentence_spans
-from qa.index import NewsIndex
 from qa.terms import query_terms, stem, words
 from qa.types import Candidate, Hit, Language
 
@@ -79,9 +78,12 @@ _KINDS: tuple[tuple[re.Pattern[str], tuple[re.Pattern[str], ...]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class SentenceReader:
-    """Scores the sentences of the retrieved passages one by one."""
+    """Scores the sentences of the retrieved passages one by one.
 
-    index: NewsIndex
+    ``rarity``: how rare a word of ``terms.words()`` is in the archive, as ``NewsIndex.rarity`` tells; 0 or more.
+    """
+
+    rarity: Callable[[str], float]
 
     def read(self, question: str, language: Language, hits: Sequence[Hit]) -> list[Candidate]:
         """Return the sentences of ``hits`` as candidates, the most probable first."""
@@ -100,7 +102,7 @@ class SentenceReader:
         self, question: str, language: Language, hits: Sequence[Hit]
     ) -> tuple[list[tuple[Hit, Span]], np.ndarray]:
         """Return places (hit and character span in its article) and their float64 features ``(places, FEATURES)``."""
-        asked = _Asked.of(question, language, self.index)
+        asked = _Asked.of(question, language, self.rarity)
         places: dict[tuple[str, int], tuple[Hit, Span, int]] = {}
         for rank, hit in enumerate(hits, start=1):
             for start, end in sentence_spans(hit.chunk.text):
@@ -140,13 +142,13 @@ class _Asked:
     kinds: tuple[re.Pattern[str], ...]
 
     @classmethod
-    def of(cls, question: str, language: Language, index: NewsIndex) -> _Asked:
+    def of(cls, question: str, language: Language, rarity: Callable[[str], float]) -> _Asked:
         _, _, rest = question.partition(" ")
         capitalised = {word for name in _NAME.findall(rest) for word in words(name)}
         terms, names = [], []
         for alternatives in query_terms(question, language):
             stems = frozenset(map(stem, alternatives))
-            terms.append((stems, min(map(index.rarity, alternatives))))
+            terms.append((stems, min(map(rarity, alternatives))))
             if alternatives[0] in capitalised:
                 names.append(stems)
         lowered = question.lower()

@@ -8,12 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from qa.errors import IndexCorruptError
 from qa.fusion import reciprocal_rank_fusion
 from qa.index import NewsIndex
 from qa.terms import words
 from qa.types import Encoder, Filters, Hit, Origin
+
+Leg = Literal["dense", "lexical"]
+BOTH_LEGS: frozenset[Leg] = frozenset({"dense", "lexical"})
 
 POOL = 50
 """Candidates taken from each leg: the passage that answers is rarely lower in both."""
@@ -34,27 +38,40 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class HybridRetriever:
-    """Finds passages by meaning and by words, and fuses the two by reciprocal rank."""
+    """Finds passages by meaning and by words, and fuses the two by reciprocal rank.
+
+    ``legs``: which of the two to use; one alone shows what the other adds.
+    """
 
     index: NewsIndex
     encoder: Encoder
+    legs: frozenset[Leg] = BOTH_LEGS
 
     def search(self, question: str, *, k: int = 5, filters: Filters | None = None) -> list[Hit]:
         """Return up to ``k`` hits, best first; of near-identical passages of several articles only the best."""
         return self.retrieve(question, k=k, filters=filters).hits
 
-    def retrieve(self, question: str, *, k: int = 5, filters: Filters | None = None) -> Retrieved:
-        """The same as ``search``, with timings."""
+    def retrieve(
+        self, question: str, *, k: int = 5, filters: Filters | None = None, pool: int | None = None
+    ) -> Retrieved:
+        """The same as ``search``, with timings.
+
+        ``pool`` is how many candidates each leg gives, by default ``POOL`` or ``k``, whichever is more. With the
+        same pool a higher ``k`` only makes the list longer.
+        """
         clock = _Clock()
-        vector = self.encoder.encode_queries([question])[0]
+        vector = self.encoder.encode_queries([question])[0] if "dense" in self.legs else None
         clock.lap("encode")
-        pool = max(POOL, k)
+        pool = pool or max(POOL, k)
         while True:
             # One view for both legs, so that a refresh by another thread does not come between them.
             view = self.index.view
-            dense = [key for key, _ in self.index.search_dense(vector, pool, filters, view=view)]
+            dense, lexical = list[int](), list[int]()
+            if vector is not None:
+                dense = [key for key, _ in self.index.search_dense(vector, pool, filters, view=view)]
             clock.lap("dense")
-            lexical = [key for key, _ in self.index.search_lexical(question, pool, filters, view=view)]
+            if "lexical" in self.legs:
+                lexical = [key for key, _ in self.index.search_lexical(question, pool, filters, view=view)]
             clock.lap("lexical")
             hits = self._fused(dense, lexical, k)
             clock.lap("fuse")

@@ -25,7 +25,7 @@ def answerer(tmp_path: Path, encoder: WordEncoder):
     ]
     write_index(tmp_path, articles, encoder)
     with NewsIndex.open(tmp_path, encoder.fingerprint) as index:
-        yield QuestionAnswerer(index, HybridRetriever(index, encoder), SentenceReader(index))
+        yield QuestionAnswerer(index, HybridRetriever(index, encoder), SentenceReader(index.rarity))
 
 
 def hit_of(article: Article) -> Hit:

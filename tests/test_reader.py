@@ -28,7 +28,7 @@ def reading(tmp_path: Path, encoder: WordEncoder):
     )
     with NewsIndex.open(tmp_path, encoder.fingerprint) as index:
         retriever = HybridRetriever(index, encoder)
-        reader = SentenceReader(index)
+        reader = SentenceReader(index.rarity)
 
         def read(question: str) -> dict[str, dict[str, float]]:
             places, features = reader.features(
@@ -95,4 +95,4 @@ def test_coefficients_match_the_features() -> None:
 def test_nothing_retrieved_gives_nothing(tmp_path: Path, encoder: WordEncoder) -> None:
     write_index(tmp_path, [make_article(TEXT)], encoder)
     with NewsIndex.open(tmp_path, encoder.fingerprint) as index:
-        assert SentenceReader(index).read("Siapa?", "id", []) == []
+        assert SentenceReader(index.rarity).read("Siapa?", "id", []) == []
