@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 from embeddings.errors import EmbeddingError
 from qa.config import Settings
 from qa.errors import IndexMissingError, InputError, TanyaError
+from qa.evaluation.command import add_evaluate_options, add_read_options
 from qa.output import printable
 from qa.types import Filters
 
@@ -101,6 +102,16 @@ def build_parser() -> argparse.ArgumentParser:
         )
         question.add_argument("--json", action="store_true", help="print one JSON object")
         _add_model_options(question)
+
+    evaluate = _command(
+        commands, "evaluate", evaluate_command, "measure how often it is right, on a question set"
+    )
+    add_evaluate_options(evaluate, _count)
+    _add_model_options(evaluate)
+    text = "answer SQuAD-style rows, each from its own context"
+    read = commands.add_parser("read", help=text, description=text[0].upper() + text[1:] + ".")
+    read.set_defaults(command=read_command)
+    add_read_options(read)
 
     doctor = _command(commands, "doctor", doctor_command, "check the installation, the model and the index")
     _add_model_options(doctor)
@@ -206,6 +217,20 @@ def search_command(options: argparse.Namespace) -> int:
     else:
         print(hits_as_text(retrieved.hits, language))
     return 0
+
+
+def evaluate_command(options: argparse.Namespace) -> int:
+    """``tanya evaluate``: 0 measured; with ``--check`` 1 if anything is wrong with the questions."""
+    from qa.evaluation.command import evaluate
+
+    return evaluate(options, _settings(options), _version("tanya"))
+
+
+def read_command(options: argparse.Namespace) -> int:
+    """``tanya read``: 0 even if rows were skipped, which are listed."""
+    from qa.evaluation.command import read
+
+    return read(options)
 
 
 def doctor_command(options: argparse.Namespace) -> int:

@@ -225,6 +225,10 @@ class Store:
         )
         return [(str(path), external_id) for path, external_id in rows]
 
+    def names(self) -> list[tuple[str, str | None, str]]:
+        """Return ``(path, external_id, article_id)`` of every file, oldest first."""
+        return self._rows("SELECT path, external_id, article_id FROM files ORDER BY number")
+
     def article_at(self, location: str) -> str | None:
         """Return the id of the article last read from this absolute location."""
         rows = self._rows("SELECT article_id FROM files WHERE location = ?", (location,))

@@ -1,0 +1,89 @@
+"""The systems that can be evaluated: Tanya, and the two simple things it must be better than.
+
+Each is a ``QuestionAnswerer`` made of the same parts, so that a difference in figures is one of method.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from qa.answering import QuestionAnswerer
+from qa.chunking import sentence_spans
+from qa.index import NewsIndex
+from qa.reader import SentenceReader
+from qa.retriever import HybridRetriever
+from qa.terms import query_words, stem, words
+from qa.types import Candidate, Encoder, Hit, Language
+
+SystemName = Literal["tanya", "bm25-sentence", "dense-only"]
+SYSTEMS: tuple[SystemName, ...] = get_args(SystemName)
+
+_NEVER_REFUSES: dict[Language, float] = {"en": 0.0, "id": 0.0}
+
+
+@dataclass(frozen=True, slots=True)
+class RareWordsReader:
+    """The sentence with the most of the question's rare words; the share of their rarity it has is its probability."""
+
+    rarity: Callable[[str], float]
+
+    def read(self, question: str, language: Language, hits: Sequence[Hit]) -> list[Candidate]:
+        """Return one candidate, from the best-ranked passage if several sentences have as much."""
+        rarities = {stem(word): self.rarity(word) for word in query_words(question)}
+        total = sum(rarities.values()) or 1.0
+
+        def share(sentence: str) -> float:
+            found = {stem(word) for word in words(sentence)}
+            return sum(rarity for term, rarity in rarities.items() if term in found) / total
+
+        return _best(hits, lambda sentences: [share(sentence) for sentence in sentences])
+
+
+@dataclass(frozen=True, slots=True)
+class NearestSentenceReader:
+    """The sentence of the first passage that is nearest in meaning; its cosine, if positive, is its probability."""
+
+    encoder: Encoder
+
+    def read(self, question: str, language: Language, hits: Sequence[Hit]) -> list[Candidate]:
+        """Return one candidate, of the first hit alone."""
+
+        def cosines(sentences: list[str]) -> list[float]:
+            vectors = self.encoder.encode_passages(sentences)
+            found = vectors @ self.encoder.encode_queries([question])[0]
+            return [float(cosine) for cosine in np.clip(found, 0.0, 1.0)]
+
+        return _best(hits[:1], cosines)
+
+
+def build_system(name: SystemName, index: NewsIndex, encoder: Encoder) -> QuestionAnswerer:
+    """Return the system of this name over ``index``, whose vectors are those of ``encoder``.
+
+    ``tanya`` is what ``tanya ask`` uses. ``bm25-sentence`` finds passages by words alone and answers with the sentence
+    that shares most rare words; ``dense-only`` finds them by meaning alone and answers with the nearest sentence of
+    the first. These two never refuse unless nothing is found.
+    """
+    if name == "bm25-sentence":
+        lexical = HybridRetriever(index, encoder, frozenset({"lexical"}))
+        return QuestionAnswerer(index, lexical, RareWordsReader(index.rarity), _NEVER_REFUSES)
+    if name == "dense-only":
+        dense = HybridRetriever(index, encoder, frozenset({"dense"}))
+        return QuestionAnswerer(index, dense, NearestSentenceReader(encoder), _NEVER_REFUSES)
+    return QuestionAnswerer(index, HybridRetriever(index, encoder), SentenceReader(index.rarity))
+
+
+def _best(hits: Sequence[Hit], score: Callable[[list[str]], list[float]]) -> list[Candidate]:
+    places = [
+        (hit, hit.chunk.start + start, hit.chunk.start + end)
+        for hit in hits
+        for start, end in sentence_spans(hit.chunk.text)
+    ]
+    if not places:
+        return []
+    scores = score([hit.article.text[start:end] for hit, start, end in places])
+    best = max(range(len(places)), key=lambda place: scores[place])
+    return [Candidate(*places[best], scores[best])]
