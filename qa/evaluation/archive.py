@@ -68,7 +68,9 @@ class Names:
     def document_name(self, article_id: str, question: Question) -> str:
         """Return the name of an article for run files: the one that ``question`` uses if any, without blanks."""
         known = self.external_ids.get(article_id, [])
-        name = next((name for name in known if name in question.articles), self.primary[article_id])
+        # An article added since has no name here; the run stops at it.
+        primary = self.primary.get(article_id, article_id)
+        name = next((name for name in known if name in question.articles), primary)
         return run_name(name)
 
 

@@ -71,12 +71,13 @@ def run_questions(
     names = Names.of(answerer.index.store)
     with appending(folder) as predictions:
         for question in asked[len(finished) :]:
-            predictions.write(predict(question, answerer, settings, names))
+            row = predict(question, answerer, settings, names)
             if answerer.index.generation != run["generation"]:
                 raise InputError(
                     f"the index in {answerer.index.folder} was changed during the evaluation. Run it again when "
                     f"nothing writes to it, with another --out than {folder}"
                 )
+            predictions.write(row)
             done(1)
     return len(asked) - len(finished)
 
