@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from qa.answering import check_question, compose
+from qa.answering import Found, check_question, compose
 from qa.errors import InputError
 from qa.evaluation.questions import Problem
 from qa.reader import SentenceReader
@@ -24,10 +24,8 @@ def current_reader() -> SentenceReader:
     return SentenceReader(lambda word: 1.0)
 
 
-def read_answer(question: str, context: str, reader: Reader) -> dict[str, Any]:
-    """Return ``{"answer", "score", "no_answer_probability"}``; ``answer`` is "" if the context does not say.
-
-    ``score`` is the probability (0 to 1) that the best candidate is right, ``no_answer_probability`` the rest of 1.
+def find_in(question: str, context: str, reader: Reader) -> Found:
+    """Read ``context`` as the one passage found for ``question``.
 
     Raises:
         InputError: the question is empty or too long.
@@ -37,7 +35,19 @@ def read_answer(question: str, context: str, reader: Reader) -> dict[str, Any]:
     identity = hashlib.sha256(context.encode("utf-8", "surrogatepass")).hexdigest()[:16]
     article = Article(identity, None, context, None, None, None, False, None, identity)
     hit = Hit(Chunk(f"{identity}-0", identity, 0, context, 0, len(context)), article, 1.0, "both")
-    answer = compose(question, language, reader.read(question, language, [hit]), [hit], {})
+    return Found(question, language, reader.read(question, language, [hit]), [hit], {})
+
+
+def read_answer(question: str, context: str, reader: Reader) -> dict[str, Any]:
+    """Return ``{"answer", "score", "no_answer_probability"}``; ``answer`` is "" if the context does not say.
+
+    ``score`` is the probability (0 to 1) that the best candidate is right, ``no_answer_probability`` the rest of 1.
+
+    Raises:
+        InputError: the question is empty or too long.
+    """
+    found = find_in(question, context, reader)
+    answer = compose(found.question, found.language, found.candidates, found.hits, found.timings)
     return {
         "answer": answer.text or "",
         "score": answer.confidence,
