@@ -192,7 +192,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
     print(table(metrics))
     for kind, parts in metrics["slices"].items():
-        for name, part in parts.items():
+        for name, part in parts.items() if len(parts) > 1 else ():
             figures = {key: figure for key, figure in part.items() if not key.startswith("latency.")}
             print(f"\n{kind}: {name}\n{table(figures)}")
     return 0

@@ -16,7 +16,7 @@ from qa.chunking import sentence_spans
 from qa.index import NewsIndex
 from qa.reader import SentenceReader
 from qa.retriever import HybridRetriever
-from qa.terms import query_words, stem, words
+from qa.terms import query_terms, stem, words
 from qa.types import Candidate, Encoder, Hit, Language
 
 SystemName = Literal["tanya", "bm25-sentence", "dense-only"]
@@ -27,18 +27,24 @@ _NEVER_REFUSES: dict[Language, float] = {"en": 0.0, "id": 0.0}
 
 @dataclass(frozen=True, slots=True)
 class RareWordsReader:
-    """The sentence with the most of the question's rare words; the share of their rarity it has is its probability."""
+    """The sentence with the most of the question's rare words; the share of their rarity it has is its probability.
+
+    An English word counts as found where one of its Indonesian translations is, as in the lexical search.
+    """
 
     rarity: Callable[[str], float]
 
     def read(self, question: str, language: Language, hits: Sequence[Hit]) -> list[Candidate]:
         """Return one candidate, from the best-ranked passage if several sentences have as much."""
-        rarities = {stem(word): self.rarity(word) for word in query_words(question)}
-        total = sum(rarities.values()) or 1.0
+        terms = [
+            (frozenset(map(stem, alternatives)), min(map(self.rarity, alternatives)))
+            for alternatives in query_terms(question, language)
+        ]
+        total = sum(rarity for _, rarity in terms) or 1.0
 
         def share(sentence: str) -> float:
             found = {stem(word) for word in words(sentence)}
-            return sum(rarity for term, rarity in rarities.items() if term in found) / total
+            return sum(rarity for stems, rarity in terms if stems & found) / total
 
         return _best(hits, lambda sentences: [share(sentence) for sentence in sentences])
 
