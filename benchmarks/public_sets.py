@@ -65,6 +65,7 @@ def measure_reading(rows: Sequence[Row], rules: str, done: Callable[[int], None]
                 "lang": found.language,
                 "answers": row["answers"],
                 "relevant": {},
+                "copies": {},
                 "ranking": [],
                 "answer": answer_as_json(answer),
                 "verbatim": [citation.quote in row["context"] for citation in answer.citations],

@@ -136,6 +136,43 @@ def test_wrong_usage_exits_with_2(arguments: list[str]) -> None:
     assert stop.value.code == 2
 
 
+def test_a_beir_folder_from_corpus_to_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    beir = tmp_path / "beir"
+    (beir / "qrels").mkdir(parents=True)
+    documents = [("d 1", HARBOUR), ("d2", RICE), ("d3", RICE)]
+    lines = [json.dumps({"_id": name, "title": "", "text": text}) for name, text in documents]
+    (beir / "corpus.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    queries = {"q1": "Kapan nelayan boleh melaut?", "q2": "Berapa harga beras?", "q3": "Siapa?"}
+    lines = [json.dumps({"_id": name, "text": text}) for name, text in queries.items()]
+    (beir / "queries.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    judged = "query-id\tcorpus-id\tscore\nq1\td 1\t1\nq2\td2\t1\nq2\td3\t2\n"
+    (beir / "qrels/test.tsv").write_text(judged, encoding="utf-8")
+    assert run(capsys, "index", beir / "corpus.jsonl", "--index", tmp_path / "index")[0] == 0
+    code, printed, err = run(
+        capsys, "evaluate", beir, "--index", tmp_path / "index", "--out", tmp_path / "out", "--retrieval-only"
+    )
+    assert (code, err) == (0, "")
+    assert "answer.f1" not in printed
+    metrics = json.loads((tmp_path / "out/metrics.json").read_text(encoding="utf-8"))
+    # d2 and d3 have one text, so finding one is finding both.
+    assert metrics["retrieval.recall@1"] == {"value": 1.0, "low": 1.0, "high": 1.0, "n": 2}
+    trec = (tmp_path / "out/run.trec").read_text(encoding="utf-8").splitlines()
+    assert [line.split()[2] for line in trec if line.split()[3] == "1"] == ["d%201", "d2"]
+
+
+def test_interrupted_it_says_how_to_go_on(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("qa.evaluation.run.predict", interrupted)
+    questions = write_questions(tmp_path / "soal.jsonl")
+    code, _, err = run(capsys, "evaluate", questions, "--index", index, "--out", tmp_path / "out")
+    assert code == 130
+    assert "The same command goes on" in err
+
+
 def test_an_unusable_folder_is_named(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     questions = write_questions(tmp_path / "soal.jsonl")
     code, _, err = run(capsys, "evaluate", questions, "--index", index, "--out", questions / "out")
@@ -155,12 +192,17 @@ def test_read_answers_each_row_from_its_context(tmp_path: Path, capsys: pytest.C
         {"id": "b", "question": "Siapa penemu mesin uap?", "context": HARBOUR},
         {"id": "c", "question": "Siapa?"},
         {"id": "d", "question": "Siapa?", "context": ""},
+        {"id": "e", "question": "Siapa?", "context": "\ud800"},
     ]
     rows.write_text("".join(json.dumps(line) + "\n" for line in lines) + "{\n", encoding="utf-8")
     out = tmp_path / "predictions.jsonl"
     code, printed, err = run(capsys, "read", rows, "--out", out)
     assert (code, printed) == (0, "")
-    assert [line.split(":")[0] for line in err.splitlines()] == ["  skipped row 3", "  skipped row 5"]
+    assert [line.split(":")[0] for line in err.splitlines()] == [
+        "  skipped row 3",
+        "  skipped row 5",
+        "  skipped row 6",
+    ]
     found = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
     assert [list(row) for row in found] == [["id", "answer", "score", "no_answer_probability"]] * 3
     assert [(row["id"], row["answer"]) for row in found] == [

@@ -24,6 +24,7 @@ def make_row(
     lang: str = "id",
     verbatim: bool = True,
     latency: float = 10.0,
+    copies: dict[str, str] | None = None,
 ) -> dict[str, Any]:
     """A row as a run writes it, with what figures are made of."""
     citations = [{"article_id": cited, "quote": answer}] if answer else []
@@ -34,6 +35,7 @@ def make_row(
         "answers": known,
         "articles": {},
         "relevant": relevant or {},
+        "copies": copies or {},
         "answer": {
             "answer": answer,
             "abstained": answer is None,
@@ -96,6 +98,22 @@ def test_each_figure_by_hand() -> None:
     }
     for figure in (figure for name, figure in metrics.items() if name != "slices"):
         assert figure["low"] <= figure["value"] <= figure["high"]
+
+
+def test_copies_count_as_one_article() -> None:
+    row = make_row(
+        "x",
+        "Hujan",
+        ["Hujan"],
+        relevant={"a1": 1, "a2": 1, "a4": 1},
+        copies={"a2": "a1", "a3": "a1"},
+        cited="a3",
+        ranking=("a3", "a2", "a4"),
+    )
+    metrics = compute_metrics([row])
+    assert metrics["retrieval.recall@1"]["value"] == 0.5
+    assert metrics["retrieval.ndcg@10"]["value"] == 1.0
+    assert metrics["citation.right_article"]["value"] == 1.0
 
 
 def test_slices_are_the_figures_of_their_rows() -> None:

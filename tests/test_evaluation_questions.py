@@ -55,11 +55,12 @@ def test_broken_rows_are_told_by_number(tmp_path: Path) -> None:
         {"id": "i", "question": "Siapa?", "article": {"x": 0}},
         {"id": "a", "question": "Kapan?"},
         {"id": ["j"], "question": "Kapan?"},
+        '{"id": "s", "question": "\\ud800 siapa?"}',
         {"id": "k", "question": "Kapan?"},
     )
     found = read_questions(file)
     assert [question.id for question in found.questions] == ["a", "k"]
-    assert [problem.row for problem in found.broken] == [f"row {number}" for number in range(2, 13)]
+    assert [problem.row for problem in found.broken] == [f"row {number}" for number in range(2, 14)]
     reasons = [problem.reason for problem in found.broken]
     assert reasons[2] == "it has no question"
     assert "fr" in reasons[4]

@@ -17,12 +17,13 @@ from evaluation_set import QUESTIONS, make_index, write_questions
 
 from qa.answering import QuestionAnswerer
 from qa.errors import InputError
+from qa.evaluation import SYSTEMS, SystemName
 from qa.evaluation.archive import Names, check_against
 from qa.evaluation.metrics import compute_metrics
 from qa.evaluation.predictions import holding, read_predictions
 from qa.evaluation.questions import read_questions
 from qa.evaluation.run import RunSettings, run_questions
-from qa.evaluation.systems import SYSTEMS, SystemName, build_system
+from qa.evaluation.systems import build_system
 from qa.index import NewsIndex
 
 

@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 
 from qa.config import Settings
 from qa.errors import IndexMissingError, InputError
+from qa.evaluation import SYSTEMS
 from qa.output import printable
 
 if TYPE_CHECKING:
     from qa.evaluation.questions import Problem, QuestionSet
 
-SYSTEMS = ("tanya", "bm25-sentence", "dense-only")
 _SHOWN_PROBLEMS = 20
 
 
@@ -62,7 +62,7 @@ def add_read_options(parser: argparse.ArgumentParser) -> None:
 
 
 def evaluate(options: argparse.Namespace, settings: Settings, version: str) -> int:
-    """``tanya evaluate``: 0 done, 1 if ``--check`` finds anything wrong."""
+    """``tanya evaluate``: 0 done, 1 if ``--check`` finds anything wrong, 130 if interrupted."""
     from qa.evaluation.questions import read_questions
 
     questions = read_questions(options.questions)
@@ -81,8 +81,12 @@ def evaluate(options: argparse.Namespace, settings: Settings, version: str) -> i
         with NewsIndex.open(settings.index, encoder.fingerprint) as index:
             system = build_system(options.system, index, encoder)
             total = len(questions.questions[: options.limit])
-            with progress_of(total, " questions") as done:
-                run_questions(questions, system, chosen, options.out, version, done)
+            try:
+                with progress_of(total, " questions") as done:
+                    run_questions(questions, system, chosen, options.out, version, done)
+            except KeyboardInterrupt:
+                print("\nInterrupted. The same command goes on with the questions left.", file=sys.stderr)
+                return 130
         print(_score(options))
     return 0
 

@@ -62,9 +62,11 @@ def _figures(rows: Sequence[Row], rules: Rules) -> dict[str, Estimate]:
 
 def _retrieval(rows: Sequence[Row]) -> dict[str, Estimate]:
     # Rows are numbered, because ids are those of the set and a caller may join several.
-    relevant = {str(number): row["relevant"] for number, row in enumerate(rows) if row["relevant"]}
+    judged = [(str(number), row) for number, row in enumerate(rows) if row["relevant"]]
+    relevant = {number: _relevant(row) for number, row in judged}
     rankings = {
-        number: [place["article_id"] for place in rows[int(number)]["ranking"]] for number in relevant
+        number: list(dict.fromkeys(_standing(row, place["article_id"]) for place in row["ranking"]))
+        for number, row in judged
     }
     scores = retrieval_scores(rankings, relevant)
     return {
@@ -98,7 +100,12 @@ def _citations(rows: Sequence[Row], rules: Rules) -> dict[str, Estimate]:
         if row["answers"]
     ]
     right = [
-        float(any(citation["article_id"] in row["relevant"] for citation in row["answer"]["citations"]))
+        float(
+            any(
+                _standing(row, citation["article_id"]) in _relevant(row)
+                for citation in row["answer"]["citations"]
+            )
+        )
         for row in rows
         if row["relevant"]
     ]
@@ -107,6 +114,19 @@ def _citations(rows: Sequence[Row], rules: Rules) -> dict[str, Estimate]:
         "citation.holds_answer": estimate(mean, holding),
         "citation.right_article": estimate(mean, right),
     }
+
+
+def _standing(row: Row, article_id: str) -> str:
+    """Return the id that stands for an article and its copies."""
+    return str(row["copies"].get(article_id, article_id))
+
+
+def _relevant(row: Row) -> dict[str, int]:
+    grades: dict[str, int] = {}
+    for article_id, grade in row["relevant"].items():
+        standing = _standing(row, article_id)
+        grades[standing] = max(grade, grades.get(standing, 0))
+    return grades
 
 
 def _is_answerable(row: Row) -> bool:

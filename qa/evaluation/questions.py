@@ -69,6 +69,8 @@ class _Rows:
 
     def add(self, row: str, fields: Mapping[str, Any]) -> None:
         try:
+            # Half a surrogate pair can be written in JSON, but is no text that could be stored.
+            json.dumps(fields, ensure_ascii=False).encode()
             question = _question(row, fields)
             if question.id in self.questions:
                 raise ValueError(f"id {question.id!r} is that of {self.questions[question.id].row} too")

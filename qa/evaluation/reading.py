@@ -32,7 +32,7 @@ def find_in(question: str, context: str, reader: Reader) -> Found:
     """
     question = check_question(question)
     language = detect_language(question)
-    identity = hashlib.sha256(context.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    identity = hashlib.sha256(context.encode()).hexdigest()[:16]
     article = Article(identity, None, context, None, None, None, False, None, identity)
     hit = Hit(Chunk(f"{identity}-0", identity, 0, context, 0, len(context)), article, 1.0, "both")
     return Found(question, language, reader.read(question, language, [hit]), [hit], {})
@@ -89,4 +89,6 @@ def _checked(row: Any) -> dict[str, Any]:
         if not isinstance(row.get(name), str):
             raise ValueError(f"{name} is {row.get(name)!r}, it must be text")
     check_question(row["question"])
+    # Half a surrogate pair can be written in JSON, but is no text.
+    json.dumps(row, ensure_ascii=False).encode()
     return row

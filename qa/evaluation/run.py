@@ -5,17 +5,17 @@ Knows systems and rows; what they are worth is computed from the rows alone, in 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from qa.answering import QuestionAnswerer
 from qa.errors import InputError
+from qa.evaluation import SystemName
 from qa.evaluation.archive import Names
 from qa.evaluation.predictions import Row, appending, resume
 from qa.evaluation.questions import Question, QuestionSet
-from qa.evaluation.systems import SystemName
 from qa.output import answer_as_json
 from qa.retriever import POOL
 from qa.types import Answer, Candidate, Hit
@@ -105,6 +105,7 @@ def predict(question: Question, answerer: QuestionAnswerer, settings: RunSetting
     # Apart from the answer, so that its time is the user's; the same pool makes its head the passages read.
     deep = answerer.retriever.retrieve(question.text, k=DEPTH, pool=max(POOL, settings.k))
     row["ranking"] = _ranking(deep.hits, question, names)
+    row["copies"] = _copies(row["relevant"], deep.hits, answerer)
     return row
 
 
@@ -124,6 +125,24 @@ def _text_of(candidates: Sequence[Candidate]) -> str | None:
         return None
     best = candidates[0]
     return best.hit.article.text[best.start : best.end]
+
+
+def _copies(relevant: Iterable[str], hits: Sequence[Hit], answerer: QuestionAnswerer) -> dict[str, str]:
+    """Return which articles have the very text of a right one, with the id that stands for all of them.
+
+    Retrieval shows one of several copies, and it may be another than the one a question set names.
+    """
+    stored = answerer.index.store.articles(sorted(relevant))
+    standing: dict[str, str] = {}
+    for article_id in sorted(stored):
+        standing.setdefault(stored[article_id].text, article_id)
+    texts = {article_id: article.text for article_id, article in stored.items()}
+    texts |= {hit.article.id: hit.article.text for hit in hits}
+    return {
+        article_id: standing[text]
+        for article_id, text in texts.items()
+        if standing.get(text, article_id) != article_id
+    }
 
 
 def _ranking(hits: Sequence[Hit], question: Question, names: Names) -> list[dict[str, Any]]:

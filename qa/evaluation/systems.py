@@ -7,20 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import numpy as np
 
 from qa.answering import QuestionAnswerer
 from qa.chunking import sentence_spans
+from qa.evaluation import SystemName
 from qa.index import NewsIndex
 from qa.reader import SentenceReader
 from qa.retriever import HybridRetriever
 from qa.terms import query_terms, stem, words
 from qa.types import Candidate, Encoder, Hit, Language
-
-SystemName = Literal["tanya", "bm25-sentence", "dense-only"]
-SYSTEMS: tuple[SystemName, ...] = get_args(SystemName)
 
 _NEVER_REFUSES: dict[Language, float] = {"en": 0.0, "id": 0.0}
 
