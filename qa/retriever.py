@@ -1,4 +1,4 @@
-"""Question to passages: a dense and a lexical leg, fused by rank, copies collapsed.
+"""Question to passages: a dense and a lexical leg, fused by score, copies collapsed.
 
 Knows keys, vectors and hits; knows nothing of answers or pages.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from qa.errors import IndexCorruptError
-from qa.fusion import reciprocal_rank_fusion
+from qa.fusion import convex_combination
 from qa.index import NewsIndex
 from qa.terms import words
 from qa.types import Encoder, Filters, Hit, Origin
@@ -38,7 +38,7 @@ class Retrieved:
 
 @dataclass(frozen=True, slots=True)
 class HybridRetriever:
-    """Finds passages by meaning and by words, and fuses the two by reciprocal rank.
+    """Finds passages by meaning and by words, and fuses the two by their scores.
 
     ``legs``: which of the two to use; one alone shows what the other adds.
     """
@@ -66,12 +66,12 @@ class HybridRetriever:
         while True:
             # One view for both legs, so that a refresh by another thread does not come between them.
             view = self.index.view
-            dense, lexical = list[int](), list[int]()
+            dense, lexical = list[tuple[int, float]](), list[tuple[int, float]]()
             if vector is not None:
-                dense = [key for key, _ in self.index.search_dense(vector, pool, filters, view=view)]
+                dense = self.index.search_dense(vector, pool, filters, view=view)
             clock.lap("dense")
             if "lexical" in self.legs:
-                lexical = [key for key, _ in self.index.search_lexical(question, pool, filters, view=view)]
+                lexical = self.index.search_lexical(question, pool, filters, view=view)
             clock.lap("lexical")
             hits = self._fused(dense, lexical, k)
             clock.lap("fuse")
@@ -84,10 +84,12 @@ class HybridRetriever:
                     f"Make it anew: tanya index PATH --index {self.index.folder} --rebuild"
                 )
 
-    def _fused(self, dense: list[int], lexical: list[int], k: int) -> list[Hit] | None:
+    def _fused(
+        self, dense: list[tuple[int, float]], lexical: list[tuple[int, float]], k: int
+    ) -> list[Hit] | None:
         """Return the ``k`` best of both rankings, ``None`` if one of them is no longer in the store."""
-        fused = reciprocal_rank_fusion([dense, lexical])
-        in_dense, in_lexical = set(dense), set(lexical)
+        fused = convex_combination(dense, lexical)
+        in_dense, in_lexical = dict(dense), dict(lexical)
         hits: list[Hit] = []
         step = 2 * k + 10  # mostly enough; copies thin the list, and then more are looked at
         for first in range(0, len(fused), step):

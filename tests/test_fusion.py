@@ -1,64 +1,64 @@
-"""Reciprocal rank fusion, to the fraction."""
+"""The weighted sum of two legs' scores, to the fraction."""
 
 from __future__ import annotations
-
-from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from qa.fusion import RRF_K, reciprocal_rank_fusion
+from qa.fusion import DENSE_WEIGHT, convex_combination
 
 
-def test_scores_are_the_sums_of_reciprocal_ranks() -> None:
-    assert RRF_K == 60
-    assert reciprocal_rank_fusion([[7, 3, 5], [3, 9]]) == [
-        (3, 1 / 62 + 1 / 61),
-        (7, 1 / 61),
-        (9, 1 / 62),
-        (5, 1 / 63),
+def test_scores_are_the_weighted_sums_of_scaled_scores() -> None:
+    dense = [(7, 0.8), (3, 0.6), (5, 0.3)]
+    lexical = [(3, 12.0), (9, 3.0)]
+    assert convex_combination(dense, lexical, dense_weight=0.2) == [
+        (3, pytest.approx(0.2 * 0.6 + 0.8)),
+        (7, pytest.approx(0.2)),
+        (9, pytest.approx(0.8 * 0.25)),
+        (5, 0.0),
     ]
 
 
-def test_weights_and_k() -> None:
-    assert reciprocal_rank_fusion([[1, 2], [2, 1]], weights=[2.0, 1.0], k=1) == [
-        (1, 2 / 2 + 1 / 3),
-        (2, 2 / 3 + 1 / 2),
-    ]
+def test_by_default_words_weigh_more() -> None:
+    assert DENSE_WEIGHT < 0.5
+    assert [key for key, _ in convex_combination([(1, 0.9), (2, 0.1)], [(2, 5.0)])] == [2, 1]
+
+
+def test_one_leg_alone_keeps_its_order() -> None:
+    assert [key for key, _ in convex_combination([(4, 0.9), (2, 0.5), (9, -0.1)], [])] == [4, 2, 9]
+    assert [key for key, _ in convex_combination([], [(4, 9.0), (2, 5.0), (9, 1.0)])] == [4, 2, 9]
+    assert convex_combination([], []) == []
 
 
 def test_equal_scores_are_ordered_by_key() -> None:
-    assert [key for key, _ in reciprocal_rank_fusion([[9, 4], [4, 9]])] == [4, 9]
-    assert [key for key, _ in reciprocal_rank_fusion([[8], [2], [5]])] == [2, 5, 8]
+    assert convex_combination([(9, 0.5), (4, 0.5)], [], dense_weight=0.3) == [(4, 0.3), (9, 0.3)]
+    assert [key for key, _ in convex_combination([], [(8, 2.0), (2, 2.0), (5, 2.0)])] == [2, 5, 8]
 
 
-def test_nothing_to_fuse() -> None:
-    assert reciprocal_rank_fusion([]) == []
-    assert reciprocal_rank_fusion([[], []]) == []
+def leg(low: float, high: float) -> st.SearchStrategy[list[tuple[int, float]]]:
+    pairs = st.tuples(st.integers(1, 20), st.floats(low, high, allow_nan=False))
+    return st.lists(pairs, max_size=12, unique_by=lambda pair: pair[0])
 
 
-def test_as_many_weights_as_rankings() -> None:
-    with pytest.raises(ValueError, match="zip"):
-        reciprocal_rank_fusion([[1], [2]], weights=[1.0])
-
-
-RANKINGS = st.lists(st.lists(st.integers(1, 20), unique=True, max_size=12), max_size=4)
-
-
-@given(RANKINGS)
-def test_every_key_once_with_its_exact_score_best_first(rankings: list[list[int]]) -> None:
-    fused = reciprocal_rank_fusion(rankings)
-    assert {key for key, _ in fused} == {key for ranking in rankings for key in ranking}
+@given(leg(-1, 1), leg(0, 50), st.floats(0, 1))
+def test_every_key_once_between_0_and_1_best_first(
+    dense: list[tuple[int, float]], lexical: list[tuple[int, float]], weight: float
+) -> None:
+    fused = convex_combination(dense, lexical, dense_weight=weight)
+    assert dict(fused).keys() == {key for key, _ in [*dense, *lexical]}
     assert len(dict(fused)) == len(fused)
-    for key, score in fused:
-        exact = sum(
-            (Fraction(1, 61 + ranking.index(key)) for ranking in rankings if key in ranking), Fraction()
-        )
-        assert score == pytest.approx(float(exact), abs=1e-12)
+    assert all(0 <= score <= 1 + 1e-9 for _, score in fused)
     assert fused == sorted(fused, key=lambda pair: (-pair[1], pair[0]))
 
 
-@given(RANKINGS.filter(lambda rankings: len(rankings) == 2))
-def test_the_order_of_two_rankings_does_not_matter(rankings: list[list[int]]) -> None:
-    assert reciprocal_rank_fusion(rankings) == reciprocal_rank_fusion(rankings[::-1])
+@given(leg(-1, 1), leg(0.1, 50))
+def test_being_better_in_one_leg_never_hurts(
+    dense: list[tuple[int, float]], lexical: list[tuple[int, float]]
+) -> None:
+    scores = dict(convex_combination(dense, lexical))
+    in_lexical = dict(lexical)
+    for key, score in dense:
+        for other, lower in dense:
+            if score > lower and in_lexical.get(key, 0.0) >= in_lexical.get(other, 0.0):
+                assert scores[key] >= scores[other] - 1e-12
