@@ -5,16 +5,15 @@ DATA and DIR as for ``benchmarks.fit_sentence_reader``, whose index is used. Onl
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from benchmarks.fit_sentence_reader import Question, build, identity, is_left_out, passages, questions
+from benchmarks.fit_sentence_reader import Question, for_each_language, identity, is_left_out
 from embeddings.encoder import SentenceEncoder
 from embeddings.metrics import RETRIEVAL_METRICS, retrieval_scores
 from qa.fusion import convex_combination
 from qa.index import NewsIndex
 from qa.retriever import POOL
+from qa.types import Language
 
 Leg = Sequence[tuple[int, float]]
 Fusion = Callable[[Leg, Leg], list[int]]
@@ -43,7 +42,7 @@ def by_rank(k: int, dense_weight: float) -> Fusion:
     return fuse
 
 
-def compare(index: NewsIndex, encoder: SentenceEncoder, asked: list[Question]) -> None:
+def compare(index: NewsIndex, encoder: SentenceEncoder, language: Language, asked: list[Question]) -> None:
     """Print the figures of every way, at article level."""
     asked = [row for row in asked if row[2] and not is_left_out(row[1])]
     vectors = encoder.encode_queries([question for question, _, _ in asked])
@@ -73,20 +72,5 @@ def compare(index: NewsIndex, encoder: SentenceEncoder, asked: list[Question]) -
         print(f"  {name:45} {figures}")
 
 
-def main() -> None:
-    """Read the options, index if need be, compare."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--index", type=Path, required=True)
-    options = parser.parse_args()
-    asked = questions(options.data)
-    encoder = SentenceEncoder.load()
-    build(options.index, encoder, passages(asked, options.data))
-    with NewsIndex.open(options.index, encoder.fingerprint) as index:
-        for language, part in asked.items():
-            print(language)
-            compare(index, encoder, part)
-
-
 if __name__ == "__main__":
-    main()
+    for_each_language(__doc__, compare)

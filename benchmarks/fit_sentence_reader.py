@@ -13,7 +13,7 @@ import gzip
 import hashlib
 import json
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -90,12 +90,11 @@ def build(folder: Path, encoder: SentenceEncoder, found: Iterator[str]) -> None:
                 print(f"{number} indexed", flush=True)
 
 
-def fit(
-    reader: SentenceReader, retriever: HybridRetriever, language: Language, asked: list[Question]
-) -> None:
+def fit(index: NewsIndex, encoder: SentenceEncoder, language: Language, asked: list[Question]) -> None:
     """Print coefficients, and how a threshold trades refusals for wrong answers."""
     from sklearn.linear_model import LogisticRegression
 
+    reader, retriever = SentenceReader(index.rarity), HybridRetriever(index, encoder)
     features, labels, found = [], [], []
     for question, context, answers in asked:
         hits = retriever.search(question, k=5)
@@ -126,9 +125,11 @@ def fit(
         )
 
 
-def main() -> None:
-    """Read the options, index, fit."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def for_each_language(
+    description: str | None, step: Callable[[NewsIndex, SentenceEncoder, Language, list[Question]], None]
+) -> None:
+    """Read DATA and DIR from the command line, index what is missing, and take ``step`` for each language."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("data", type=Path)
     parser.add_argument("--index", type=Path, required=True)
     options = parser.parse_args()
@@ -138,8 +139,8 @@ def main() -> None:
     with NewsIndex.open(options.index, encoder.fingerprint) as index:
         for language, part in asked.items():
             print(language)
-            fit(SentenceReader(index.rarity), HybridRetriever(index, encoder), language, part)
+            step(index, encoder, language, part)
 
 
 if __name__ == "__main__":
-    main()
+    for_each_language(__doc__, fit)

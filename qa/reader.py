@@ -1,8 +1,7 @@
 """Which sentence of the retrieved passages answers the question, and how sure that is.
 
 A logistic regression over features that can be named: shared rare words, shared names, the passage's rank, the kind of
-thing asked for. It stands until a reader that finds the exact words replaces it behind
-``types.Reader``.
+thing asked for. It stands until a reader that finds the exact words replaces it behind ``types.Reader``.
 Knows hits and sentences; knows nothing of pages or stores.
 """
 
@@ -102,7 +101,7 @@ class SentenceReader:
         self, question: str, language: Language, hits: Sequence[Hit]
     ) -> tuple[list[tuple[Hit, Span]], np.ndarray]:
         """Return places (hit and character span in its article) and their float64 features ``(places, FEATURES)``."""
-        asked = _Asked.of(question, language, self.rarity)
+        asked = Asked.of(question, language, self.rarity)
         places: dict[tuple[str, int], tuple[Hit, Span, int]] = {}
         for rank, hit in enumerate(hits, start=1):
             for start, end in sentence_spans(hit.chunk.text):
@@ -131,7 +130,7 @@ class SentenceReader:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class Asked:
     """What a question gives to compare with: terms with their rarity, names, and the kind of thing wanted.
 
     A term is the set of stems any of which stands for it: a word, or an English word and its translations.
@@ -142,7 +141,8 @@ class _Asked:
     kinds: tuple[re.Pattern[str], ...]
 
     @classmethod
-    def of(cls, question: str, language: Language, rarity: Callable[[str], float]) -> _Asked:
+    def of(cls, question: str, language: Language, rarity: Callable[[str], float]) -> Asked:
+        """Take a question apart; ``rarity`` gives the inverse document frequency of a word."""
         _, _, rest = question.partition(" ")
         capitalised = {word for name in _NAME.findall(rest) for word in words(name)}
         terms, names = [], []

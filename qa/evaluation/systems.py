@@ -14,9 +14,8 @@ from qa.answering import QuestionAnswerer
 from qa.chunking import sentence_spans
 from qa.evaluation import SystemName
 from qa.index import NewsIndex
-from qa.reader import SentenceReader
+from qa.reader import Asked, SentenceReader
 from qa.retriever import HybridRetriever
-from qa.terms import query_terms, stem, words
 from qa.types import Candidate, Encoder, Hit, Language
 
 _NEVER_REFUSES: dict[Language, float] = {"en": 0.0, "id": 0.0}
@@ -33,17 +32,8 @@ class RareWordsReader:
 
     def read(self, question: str, language: Language, hits: Sequence[Hit]) -> list[Candidate]:
         """Return one candidate, from the best-ranked passage if several sentences have as much."""
-        terms = [
-            (frozenset(map(stem, alternatives)), min(map(self.rarity, alternatives)))
-            for alternatives in query_terms(question, language)
-        ]
-        total = sum(rarity for _, rarity in terms) or 1.0
-
-        def share(sentence: str) -> float:
-            found = {stem(word) for word in words(sentence)}
-            return sum(rarity for stems, rarity in terms if stems & found) / total
-
-        return _best(hits, lambda sentences: [share(sentence) for sentence in sentences])
+        asked = Asked.of(question, language, self.rarity)
+        return _best(hits, lambda sentences: [asked.shared(sentence)[0] for sentence in sentences])
 
 
 @dataclass(frozen=True, slots=True)
