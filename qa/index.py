@@ -7,7 +7,6 @@ Knows keys, chunks and snapshots; knows nothing of files, questions or pages.
 from __future__ import annotations
 
 import logging
-import shutil
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,7 @@ import numpy as np
 from embeddings.vector_index import VectorIndex
 from qa.errors import IndexCorruptError, IndexLockedError, IndexMismatchError, StoreError
 from qa.lexical import LexicalIndex
-from qa.locking import PrivateFolder, lock_folder
+from qa.locking import PrivateFolder, lock_folder, remove_folder
 from qa.snapshot import Snapshot, SnapshotError, publish, read_snapshot, snapshot_folder, write_snapshot
 from qa.store import Store
 from qa.types import Article, Chunk, Filters
@@ -119,7 +118,7 @@ class NewsIndex:
             self._view = _advanced(self.store, view) or _load_view(self.folder, self.store, self._private)
             if self._view.private != view.private:
                 # Searches under way keep the files they have open.
-                shutil.rmtree(view.private, ignore_errors=True)
+                remove_folder(view.private)
             return True
 
     def search_dense(
@@ -232,7 +231,7 @@ def _recorded_view(folder: Path, store: Store, private: PrivateFolder) -> View |
     try:
         snapshot = _checked(store, read_snapshot(snapshot_folder(folder, recorded), target))
     except SnapshotError as error:
-        shutil.rmtree(target, ignore_errors=True)
+        remove_folder(target)
         if store.snapshot() != recorded:
             return None
         chunks = store.counts()[1]
@@ -244,7 +243,7 @@ def _recorded_view(folder: Path, store: Store, private: PrivateFolder) -> View |
             )
         return _rebuilt_view(folder, store, private)
     if store.count_behind(snapshot.manifest.max_key) > TAIL_LIMIT:
-        shutil.rmtree(target, ignore_errors=True)
+        remove_folder(target)
         log.warning("The search index in %s is behind its store: bringing it up to date", folder)
         return _rebuilt_view(folder, store, private)
     return _view_of(recorded, target, snapshot)
@@ -271,7 +270,7 @@ def _rebuilt_view(folder: Path, store: Store, private: PrivateFolder) -> View | 
     own = write_snapshot(store, private.path)
     target = private.path / uuid.uuid4().hex
     view = _view_of(recorded, target, read_snapshot(own, target))
-    shutil.rmtree(own, ignore_errors=True)
+    remove_folder(own)
     return view
 
 

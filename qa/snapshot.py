@@ -12,7 +12,6 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import uuid
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -25,6 +24,7 @@ from embeddings.errors import EmbeddingError
 from embeddings.vector_index import VectorIndex
 from qa.errors import StoreError
 from qa.lexical import LexicalIndex
+from qa.locking import remove_folder
 from qa.store import ChunkRow, Store
 from qa.writable_store import WritableStore
 
@@ -76,7 +76,7 @@ def write_snapshot(store: Store, root: Path) -> Path:
         written = root / f"{manifest.generation:012d}-{hashlib.sha256(data).hexdigest()}"
         os.rename(building, written)
     except BaseException:
-        shutil.rmtree(building, ignore_errors=True)
+        remove_folder(building)
         raise
     _sync_folder(root)
     return written
@@ -98,7 +98,7 @@ def publish(index_folder: Path) -> Path:
         store.close()
     for other in root.iterdir():
         if other != published:
-            shutil.rmtree(other, ignore_errors=True)
+            remove_folder(other)
     return published
 
 

@@ -21,7 +21,8 @@ from killed_writer import located
 import qa.writer
 from qa.errors import IndexLockedError
 from qa.index import NewsIndex, verify_index
-from qa.locking import PrivateFolder, lock_folder
+from qa.lexical import LexicalIndex
+from qa.locking import PrivateFolder, lock_folder, remove_folder
 from qa.snapshot import SNAPSHOTS
 from qa.writer import IndexWriter, remove_articles
 
@@ -238,3 +239,12 @@ def test_the_note_of_the_writer_may_be_missing(tmp_path: Path) -> None:
     lock.release()
     assert said == []
     assert qa.writer.BATCH_CHUNKS == 256
+
+
+def test_a_lexical_index_leaves_nothing_behind_when_its_folder_is_removed(ram_path: Path) -> None:
+    for number in range(200):
+        folder = ram_path / str(number)
+        folder.mkdir()
+        LexicalIndex.create(folder)
+        remove_folder(folder)
+    assert list(ram_path.iterdir()) == []
