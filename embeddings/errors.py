@@ -1,9 +1,10 @@
-"""What can go wrong with a model, a vector index or a measurement.
+"""What can go wrong with a model, a vector index, a measurement or training data.
 
 EmbeddingError
 ├── ModelError          the model is missing, unsafe or broken
 ├── VectorIndexError    a vector index cannot be read, or was given wrong shapes
-└── MetricError         a metric cannot be computed
+├── MetricError         a metric cannot be computed
+└── DataError           training or development data is missing or malformed
 """
 
 
@@ -21,3 +22,7 @@ class VectorIndexError(EmbeddingError):
 
 class MetricError(EmbeddingError):
     """What a metric was given is no ranking, or the library that computes it is missing."""
+
+
+class DataError(EmbeddingError):
+    """A file of training or development data is missing, damaged or of another form."""
