@@ -40,6 +40,7 @@ MIN_WORDS = 15
 """Shorter paragraphs are headings and stubs, which compete with nothing."""
 WIKI_DISTRACTORS = 50_000
 QUICK_DISTRACTORS = 2_000
+QUICK_SENTENCES = 1_000
 SEED = 20_230_519
 
 RETRIEVAL = ("ndcg@10", "recall@1", "recall@5", "recall@10")
@@ -84,7 +85,8 @@ class BenchData:
 
         Args:
             data: the folder that ``read_rows`` takes.
-            quick: draw 2,000 paragraphs of each source of distractors instead of 50,000 and all.
+            quick: draw 2,000 paragraphs of each source of distractors instead of 50,000 and all, and take the
+                first 1,000 pairs of sentences only.
 
         Raises:
             DataError: a file is missing, cannot be read, or lacks a field.
@@ -93,7 +95,7 @@ class BenchData:
             data, "reading/squad_en_id.dev", "question_en", "question_id", "context_en", "context_id"
         )
         facqa = _fields(data, "reading/facqa.valid", "question", "context")
-        sentences = _fields(data, "parallel_dev/ntrex", "en", "id")
+        sentences = _fields(data, "parallel_dev/ntrex", "en", "id")[: QUICK_SENTENCES if quick else None]
         wiki = (text for _, paragraphs in encyclopedia(data) for text in paragraphs)
         news = (text for _, paragraphs, _ in news_articles(data) for text in paragraphs)
         taken = {normalised(text) for row in squad for text in row[2:]} | {
@@ -135,7 +137,7 @@ def evaluate_model(encode_queries: Encode, encode_passages: Encode, bench: Bench
         bench: read once with ``BenchData.read``; the quick one suits a training loop.
 
     Raises:
-        ModelError: an encoder returned another shape than one row a text, or rows that are not finite.
+        ModelError: an encoder returned something else than one float32 unit row for each text.
     """
     figures = measure(rankings(encode_queries, encode_passages, bench), bench, intervals=False)
     return {
@@ -150,7 +152,7 @@ def rankings(encode_queries: Encode, encode_passages: Encode, bench: BenchData) 
     """Return, by task, the rows of the ten texts most similar to each question, best first, equal ones by row.
 
     Raises:
-        ModelError: an encoder returned another shape than one row a text, or rows that are not finite.
+        ModelError: an encoder returned something else than one float32 unit row for each text.
     """
     queries = _checked(encode_queries(bench.queries), bench.queries)
     sides = {"queries": queries, "passages": _checked(encode_passages(bench.passages), bench.passages)}
@@ -305,12 +307,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cache = options.cache or Path(stack.enter_context(tempfile.TemporaryDirectory()))
             bench = BenchData.read(options.data, quick=options.quick)
             figures = _all_figures(options.model or [None], bench, cache, intervals=not options.quick)
+        print(_table(figures, bench))
         if options.json:
-            options.json.write_text(json.dumps(_as_json(figures), indent=1) + "\n", encoding="utf-8")
+            written = json.dumps(_as_json(figures, bench, options.quick), indent=1)
+            options.json.write_text(written + "\n", encoding="utf-8")
     except (EmbeddingError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(_table(figures, bench))
     return 0
 
 
@@ -334,43 +337,53 @@ def _parser() -> argparse.ArgumentParser:
 def _all_figures(
     models: Sequence[str | None], bench: BenchData, cache: Path, *, intervals: bool
 ) -> dict[str, Figures]:
-    """Return the figures by system: the models, each once, then all-MiniLM-L6-v2, then BM25."""
+    """Return the figures by system: the models as they were named, then all-MiniLM-L6-v2, then BM25.
+
+    A model that was measured under another name is not measured again.
+    """
     vectors = VectorCache(cache)
     figures: dict[str, Figures] = {}
-    for model in [*models, str(teacher_folder())]:
+    measured = []
+    named = [(model, model) for model in models]
+    for name, model in [*named, (None, str(teacher_folder()))]:
         encoder = SentenceEncoder.load(model)
-        name = encoder.fingerprint["name"]
-        if name in figures:
+        if encoder.fingerprint in measured:
             continue
+        measured.append(encoder.fingerprint)
         ranked = rankings(vectors.through(encoder, "queries"), vectors.through(encoder, "passages"), bench)
-        figures[name] = measure(ranked, bench, intervals=intervals)
+        figures[name or encoder.fingerprint["name"]] = measure(ranked, bench, intervals=intervals)
     _progress("BM25")
     figures["BM25"] = measure(word_rankings(bench), bench, intervals=intervals)
     _progress("")
     return figures
 
 
-def _as_json(figures: dict[str, Figures]) -> dict[str, Any]:
+def _as_json(figures: dict[str, Figures], bench: BenchData, quick: bool) -> dict[str, Any]:
     return {
-        system: {
-            task: {metric: asdict(found) for metric, found in metrics.items()} for task, metrics in by.items()
-        }
-        for system, by in figures.items()
+        "quick": quick,
+        "tasks": {
+            task.name: {"questions": len(task.questions), "texts": len(task.pool)} for task in bench.tasks
+        },
+        "systems": {
+            system: {
+                task: {metric: asdict(found) for metric, found in metrics.items()}
+                for task, metrics in by_task.items()
+            }
+            for system, by_task in figures.items()
+        },
     }
 
 
 def _table(figures: dict[str, Figures], bench: BenchData) -> str:
-    """Return one Markdown table, a line a task and system, intervals in brackets."""
-    heads = ["task", "questions", "texts", "system", "ndcg@10", "recall@1", "recall@5", "recall@10"]
+    """Return one Markdown table, a line a task and system, intervals in brackets; accuracy stands as recall@1."""
+    heads = ["task", "questions", "texts", "system", *RETRIEVAL]
     lines = [heads, ["---"] * len(heads)]
     for task in bench.tasks:
         for system, by_task in figures.items():
-            found = by_task[task.name]
-            # The share whose translation comes first is recall at 1.
-            cells = [
-                _cell(found.get(metric) or (found.get("accuracy") if metric == "recall@1" else None))
-                for metric in RETRIEVAL
-            ]
+            found = dict(by_task[task.name])
+            if "accuracy" in found:
+                found["recall@1"] = found["accuracy"]
+            cells = [_cell(found.get(metric)) for metric in RETRIEVAL]
             lines.append([task.name, f"{len(task.questions):,}", f"{len(task.pool):,}", system, *cells])
     widths = [max(len(line[column]) for line in lines) for column in range(len(heads))]
     return "\n".join(
@@ -477,9 +490,15 @@ def _word_search(texts: list[str], pool: Rows) -> Callable[[str], list[int]]:
 
 
 def _checked(vectors: Vectors, texts: list[str]) -> Vectors:
-    if vectors.ndim != 2 or len(vectors) != len(texts) or not np.isfinite(vectors).all():
+    if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or len(vectors) != len(texts):
+        shape = getattr(vectors, "shape", type(vectors).__name__)
+        raise ModelError(f"an encoder must return an array of {len(texts)} rows, got {shape}")
+    # Rows of other lengths would be ranked by length too; of rounded ones the length is within 1 %.
+    lengths = np.linalg.norm(vectors, axis=1)
+    if vectors.dtype != np.float32 or not (np.abs(lengths - 1) < 0.01).all():
         raise ModelError(
-            f"an encoder must return one finite row for each of {len(texts)} texts, got an array of {vectors.shape}"
+            f"an encoder must return float32 rows of length 1, got {vectors.dtype} rows of length "
+            f"{lengths.min():.3f} to {lengths.max():.3f}"
         )
     return vectors
 
