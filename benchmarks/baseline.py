@@ -1,6 +1,7 @@
 """What is measured of today's usual LangChain pipeline, with its defaults: the counterpart of ``benchmarks.tanya``.
 
-``RecursiveCharacterTextSplitter(1000, 200)``, ``HuggingFaceEmbeddings`` on the CPU, the ``FAISS`` vector store.
+``RecursiveCharacterTextSplitter(1000, 200)``, ``HuggingFaceEmbeddings`` with all-MiniLM-L6-v2 on the CPU, the ``FAISS``
+vector store.
 """
 
 from __future__ import annotations
@@ -15,10 +16,10 @@ import numpy as np
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
+from benchmarks.plan import baseline_model_folder
 from benchmarks.tanya import WARM_UP_TEXTS, timed
 from benchmarks.texts import as_article, new_article, read_rows, with_title
 from benchmarks.work import BenchmarkError, Work, folder_bytes, read_json, write_json
-from embeddings.model_folder import default_model_folder
 from qa.chunking import MAX_WORDS, chunk_article
 from qa.store import Store
 
@@ -40,10 +41,10 @@ class StoredOnly(Embeddings):
 
 
 def load_embeddings() -> Embeddings:
-    """Load the model that Tanya uses by default, as LangChain does; tests put a small stand-in here."""
+    """Load all-MiniLM-L6-v2 as LangChain does; tests put a small stand-in here."""
     from langchain_huggingface import HuggingFaceEmbeddings
 
-    return HuggingFaceEmbeddings(model_name=str(default_model_folder()), model_kwargs={"device": "cpu"})
+    return HuggingFaceEmbeddings(model_name=str(baseline_model_folder()), model_kwargs={"device": "cpu"})
 
 
 def embed(work: Work, *, first: int, last: int, part: int) -> dict[str, Any]:

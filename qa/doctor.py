@@ -47,7 +47,7 @@ def _model(settings: Settings) -> Iterator[Finding]:
     except EmbeddingError as error:
         yield Finding(False, str(error))
         return
-    name, dtype = encoder.fingerprint["name"], encoder.dtype
+    name, dtype = " ".join(filter(None, map(encoder.fingerprint.get, ("name", "revision")))), encoder.dtype
     yield Finding(True, f"model {name}, {encoder.dimension} dimensions, computes in {dtype}, loaded offline")
 
 

@@ -7,6 +7,7 @@ Knows keys, chunks and snapshots; knows nothing of files, questions or pages.
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import uuid
 from collections.abc import Mapping, Sequence
@@ -175,12 +176,26 @@ def check_fingerprint(folder: Path, stored: Mapping[str, str], given: Mapping[st
     if dict(stored) == dict(given):
         return
     differing = sorted(name for name in {*stored, *given} if stored.get(name) != given.get(name))
-    details = ", ".join(f"{name}: {stored.get(name)!r} against {given.get(name)!r}" for name in differing)
-    raise IndexMismatchError(
-        f"the index in {folder} holds vectors of {stored.get('name')}, the model now is {given.get('name')} "
-        f"({details}). "
-        f"Use the index's model, or make the index anew: tanya index PATH --index {folder} --rebuild"
+    details = ", ".join(
+        f"{name} {_shortened(stored.get(name))!r} against {_shortened(given.get(name))!r}"
+        for name in differing
     )
+    raise IndexMismatchError(
+        f"the index in {folder} was made with the model {_title(stored)}, the model now is {_title(given)} "
+        f"({details}). Vectors of two models cannot be compared; the index is left as it is. "
+        "If Tanya was updated, or to change the model, make it anew from the articles in PATH: "
+        f"tanya index PATH --index {folder} --rebuild. "
+        "To go on with the model that made it, name that one: --model NAME"
+    )
+
+
+def _title(fingerprint: Mapping[str, str]) -> str:
+    return " ".join(filter(None, (fingerprint.get("name"), _shortened(fingerprint.get("revision")))))
+
+
+def _shortened(value: str | None) -> str | None:
+    """Leave of a hash what tells it from others."""
+    return value[:12] if value and re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", value) else value
 
 
 def verify_index(folder: Path) -> list[str]:

@@ -213,6 +213,22 @@ def test_a_missing_extra_is_named(
     assert not shown.out
 
 
+def test_the_baseline_s_model_is_found_without_importing_its_package(
+    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "packages" / "a_packaged_model"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text("raise AssertionError('imported')")
+    monkeypatch.syspath_prepend(str(package.parent))
+    monkeypatch.setattr(plan, "BASELINE_MODEL_PACKAGE", package.name)
+    monkeypatch.setattr(plan, "BASELINE_PACKAGES", (package.name,))
+    with pytest.raises(BenchmarkError, match=r"a_packaged_model holds no model\. Install it again with: "):
+        plan.baseline_model_folder()
+    (package / "model").mkdir()
+    command = plan.cold_commands(work, "baseline", "Siapa?")
+    assert command[-2:] == [str(package / "model"), "Siapa?"]
+
+
 def made_figures(*, sample: int) -> dict[str, Any]:
     """Figures of a run over 100 articles of 10 words, in which Tanya is twice as fast at everything."""
 

@@ -14,10 +14,13 @@ import pytest
 import tiny_models
 import torch
 from langchain_core.embeddings import Embeddings
+from sentence_transformers import SentenceTransformer
 
 from embeddings import encoder as encoder_module
+from embeddings.checksums import read_sums
 from embeddings.encoder import SentenceEncoder
 from embeddings.errors import ModelError
+from embeddings.model_folder import default_model_folder
 from qa.types import Encoder
 
 NEWS = [
@@ -74,11 +77,13 @@ def test_the_default_model_finds_the_sentence_that_is_meant(default):
 
 def test_the_default_fingerprint(default):
     fingerprint = default.fingerprint
+    weights = read_sums(default_model_folder())["model.safetensors"]
+    assert len(fingerprint["settings_sha256"]) == 64
     assert {**fingerprint, "settings_sha256": ""} == {
-        "name": "all-MiniLM-L6-v2",
-        "revision": "",
+        "name": "tanya-en-id",
+        "revision": weights[:12],
         "dimension": "384",
-        "weights_sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+        "weights_sha256": weights,
         "settings_sha256": "",
         "query_prompt": "",
         "passage_prompt": "",
@@ -86,8 +91,8 @@ def test_the_default_fingerprint(default):
     }
     assert json.loads(json.dumps(fingerprint)) == fingerprint
     fingerprint["name"] = "changed"
-    assert default.fingerprint["name"] == "all-MiniLM-L6-v2"
-    assert (default.dimension, default.max_tokens) == (384, 256)
+    assert default.fingerprint["name"] == "tanya-en-id"
+    assert default.dimension == 384
 
 
 def test_bfloat16_and_float32_agree_on_the_default_model(default):
@@ -201,13 +206,19 @@ def test_loading_asks_no_network_and_says_nothing(bert, no_network, capfd, caplo
     assert capfd.readouterr() == ("", "")
 
 
-@pytest.mark.parametrize("half", ["bert", "static"])
+def half_of(bert, folder, *, dtype):
+    """A copy whose weights are kept in float16, while its config says ``dtype``."""
+    tiny_models.copy_of(bert, folder)
+    tiny_models.change_weights(folder, lambda weights: {k: v.half() for k, v in weights.items()})
+    config = json.loads((folder / "config.json").read_text())
+    tiny_models.write_json(folder / "config.json", {**config, "dtype": dtype})
+    return folder
+
+
+@pytest.mark.parametrize("half", ["float16", "float32", "static"])
 def test_float16_weights_never_compute_in_float16(tmp_path, bert, half):
-    if half == "bert":
-        folder = tiny_models.copy_of(bert, tmp_path / "half")
-        tiny_models.change_weights(folder, lambda weights: {k: v.half() for k, v in weights.items()})
-        config = json.loads((folder / "config.json").read_text())
-        tiny_models.write_json(folder / "config.json", {**config, "dtype": "float16"})
+    if half != "static":
+        folder = half_of(bert, tmp_path / "half", dtype=half)
         exact = SentenceEncoder.load(str(bert), dtype="float32")
     else:
         folder = tiny_models.make_static(tmp_path / "half", dtype=torch.float16)
@@ -220,6 +231,25 @@ def test_float16_weights_never_compute_in_float16(tmp_path, bert, half):
         texts = TEXTS[:3]
         cosines = np.sum(encoder.encode_passages(texts) * exact.encode_passages(texts), axis=1)
         assert cosines.min() > (0.9999 if encoder.dtype == "float32" else 0.99)
+
+
+def test_float16_weights_whose_config_says_float32_compute_so_in_the_plain_library_too(tmp_path, bert):
+    folder = half_of(bert, tmp_path / "half", dtype="float32")
+    tiny_models.write_json(
+        folder / "config_sentence_transformers.json", {"prompts": {"query": "", "document": ""}}
+    )
+    plain = SentenceTransformer(str(folder), device="cpu", local_files_only=True)
+    assert {parameter.dtype for parameter in plain.parameters()} == {torch.float32}
+    encoder = SentenceEncoder.load(str(folder), dtype="float32")
+    for vectors, expected in [
+        (plain.encode_query(TEXTS, normalize_embeddings=True), encoder.encode_queries(TEXTS)),
+        (plain.encode_document(TEXTS, normalize_embeddings=True), encoder.encode_passages(TEXTS)),
+    ]:
+        assert vectors.dtype == np.float32
+        np.testing.assert_allclose(vectors, expected, atol=1e-5)
+    without = half_of(bert, tmp_path / "without", dtype="float16")
+    careless = SentenceTransformer(str(without), device="cpu", local_files_only=True)
+    assert {parameter.dtype for parameter in careless.parameters()} == {torch.float16}
 
 
 def test_auto_takes_bfloat16_only_where_the_cpu_has_it_and_the_vectors_agree(bert, monkeypatch):

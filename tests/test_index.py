@@ -12,19 +12,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HARBOUR, MATCH, RICE, make_article
+from conftest import HARBOUR, MATCH, RICE, WordEncoder, make_article, write_index
 from index_state import ENCODER, assert_agrees, assert_sound, messages, write
 
 import qa.index
 import qa.writer
-from qa.errors import IndexCorruptError, IndexMissingError
-from qa.index import NewsIndex, verify_index
+from qa.errors import IndexCorruptError, IndexMismatchError, IndexMissingError
+from qa.index import NewsIndex, check_fingerprint, verify_index
 from qa.retriever import HybridRetriever
 from qa.snapshot import SNAPSHOTS, publish
 from qa.store import DATABASE
 from qa.types import Article, Filters
 from qa.writable_store import WritableStore
-from qa.writer import remove_articles
+from qa.writer import IndexWriter, remove_articles
 
 WORDS = (
     "beras gula minyak kedelai pasar pelabuhan kapal nelayan gelombang dermaga menteri gubernur desa panen "
@@ -288,6 +288,52 @@ def test_a_missing_index_names_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(IndexMissingError, match="tanya index PATH"):
         NewsIndex.open(tmp_path / "tidak-ada")
     assert not (tmp_path / "tidak-ada").exists()
+
+
+OLD_MODEL = {
+    "name": "all-MiniLM-L6-v2",
+    "revision": "",
+    "dimension": "256",
+    "weights_sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "query_prompt": "",
+}
+NEW_MODEL = OLD_MODEL | {
+    "name": "tanya-en-id",
+    "revision": "553c9ff2a4d9",
+    "weights_sha256": "553c9ff2a4d9" * 5 + "0000",
+}
+
+
+def test_an_index_of_before_an_update_says_which_models_and_how_to_make_it_anew(folder: Path) -> None:
+    old, new = WordEncoder(), WordEncoder()
+    old.fingerprint, new.fingerprint = OLD_MODEL, NEW_MODEL
+    write_index(folder, [article for _, article in news(5)], old)
+    with pytest.raises(IndexMismatchError) as refused:
+        NewsIndex.open(folder, new.fingerprint)
+    assert str(refused.value) == (
+        f"the index in {folder} was made with the model all-MiniLM-L6-v2, the model now is tanya-en-id 553c9ff2a4d9 "
+        "(name 'all-MiniLM-L6-v2' against 'tanya-en-id', revision '' against '553c9ff2a4d9', "
+        "weights_sha256 '53aa51172d14' against '553c9ff2a4d9'). "
+        "Vectors of two models cannot be compared; the index is left as it is. "
+        "If Tanya was updated, or to change the model, make it anew from the articles in PATH: "
+        f"tanya index PATH --index {folder} --rebuild. "
+        "To go on with the model that made it, name that one: --model NAME"
+    )
+    with NewsIndex.open(folder, old.fingerprint) as index:
+        assert index.count_articles() == 5
+    with IndexWriter.open(folder, new, rebuild=True) as writer:
+        assert [change for _, change in writer.replace_all(news(3))] == ["added"] * 3
+    with NewsIndex.open(folder, new.fingerprint) as index:
+        assert index.count_articles() == 3
+
+
+def test_models_that_differ_in_their_prompts_alone_are_told_apart_by_them(tmp_path: Path) -> None:
+    with pytest.raises(
+        IndexMismatchError,
+        match=r"model tanya-en-id 553c9ff2a4d9, the model now is tanya-en-id 553c9ff2a4d9 "
+        r"\(query_prompt '' against 'query: '\)",
+    ):
+        check_fingerprint(tmp_path, NEW_MODEL, NEW_MODEL | {"query_prompt": "query: "})
 
 
 def test_rows_lost_from_the_store_are_not_passed_over(folder: Path) -> None:

