@@ -2,8 +2,8 @@
 
 DATA holds the files that ``benchmarks.development`` names; an index of their passages is made in DIR, with the default
 model or the one of --model. For each language of question every weight is tried on one half of the questions that have
-an answer, the best by nDCG@10 that keeps both legs is chosen, and the other half reports it beside each leg alone, with 95 % intervals. The
-halves are written beside DIR as question sets, so that ``tanya evaluate --dense-weight W`` measures them as well.
+an answer, and the best by nDCG@10 that keeps both legs is chosen; the other half reports it beside each leg alone, with
+95 % intervals. The halves are written beside DIR as question sets, which ``tanya evaluate --dense-weight W`` takes too.
 """
 
 from __future__ import annotations
