@@ -21,13 +21,20 @@ DEFAULT_SAMPLE = 1500
 def main(argv: Sequence[str] | None = None, run: RunStep = run_in_process) -> int:
     """Measure and print; ``run`` runs the steps. Return the exit code."""
     given = _parser().parse_args(argv)
-    options = Options(given.texts, given.chunks, given.sample, baseline=not given.skip_baseline)
+    options = Options(
+        given.texts,
+        given.chunks,
+        given.sample,
+        baseline=not given.skip_baseline,
+        dtype=given.dtype,
+        only=given.only,
+    )
     try:
         if options.baseline:
             check_baseline()
-        work = find_work(given.out, given.texts, given.chunks)
+        work = find_work(given.out, given.texts, given.chunks, given.dtype)
         print(render(measure(work, options, run)))
-        print(f"\nRaw figures: {work.figures}")
+        print(f"\nRaw figures: {work.figures(given.only)}")
     except BenchmarkError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 1
@@ -66,6 +73,15 @@ def _parser() -> argparse.ArgumentParser:
         "--out", type=Path, default=Path(".tanya/bench"), metavar="DIR", help="(default: %(default)s)"
     )
     parser.add_argument("--skip-baseline", action="store_true", help="measure Tanya alone")
+    parser.add_argument(
+        "--dtype",
+        choices=("auto", "float32", "bfloat16"),
+        default="auto",
+        help="the number format Tanya computes in (default: bfloat16 where the CPU has it)",
+    )
+    parser.add_argument(
+        "--only", choices=("encoding",), help="only the rows on encoding, which need no index: a few minutes"
+    )
     return parser
 
 

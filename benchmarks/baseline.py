@@ -16,7 +16,7 @@ import numpy as np
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
-from benchmarks.plan import baseline_model_folder
+from benchmarks.baseline_model import NAME, baseline_model_folder
 from benchmarks.tanya import WARM_UP_TEXTS, timed
 from benchmarks.texts import as_article, new_article, read_rows, with_title
 from benchmarks.work import BenchmarkError, Work, folder_bytes, read_json, write_json
@@ -63,11 +63,26 @@ def embed(work: Work, *, first: int, last: int, part: int) -> dict[str, Any]:
     return {"seconds": seconds, "words": words, "passages": len(pieces)}
 
 
+def encode(work: Work, *, warm_up: Sequence[str], questions: Sequence[str]) -> dict[str, Any]:
+    """Time ``embed_query`` question by question, after the warm-up ones; no index is opened."""
+    model = load_embeddings()
+    for question in warm_up:
+        model.embed_query(question)
+    latencies, _ = timed(model.embed_query, questions)
+    return {"ms": latencies}
+
+
 def build(work: Work, *, parts: Sequence[tuple[int, int]]) -> dict[str, Any]:
     """Fill the FAISS store: its own vectors for the sample (``parts``, article numbers), Tanya's for the rest.
 
+    Tanya's vectors are of another model. They stand there so that searching takes as long as it would; what is found
+    among them means nothing and is not looked at.
+
     Returns figures with ``fill_seconds``: splitting what is not in the sample, filling and saving. Time spent
     on vectors is not among them.
+
+    Raises:
+        BenchmarkError: the two models' vectors differ in length, or ``work`` was broken off.
     """
     wanted = [list(part) for part in parts]
     if work.baseline_built.exists() and read_json(work.baseline_built)["parts"] == wanted:
@@ -84,7 +99,14 @@ def build(work: Work, *, parts: Sequence[tuple[int, int]]) -> dict[str, Any]:
     started = time.perf_counter()
     others = [(number, piece) for number in rest for piece in split(*rows[number])]
     seconds = time.perf_counter() - started
-    vectors += _borrowed_vectors(work, rows, others)
+    borrowed = list(_borrowed_vectors(work, rows, others))
+    lengths = {len(vector) for vector in vectors + borrowed}
+    if len(lengths) > 1:
+        raise BenchmarkError(
+            f"Tanya's vectors cannot fill the baseline's index: {NAME} and Tanya's model give vectors of "
+            f"{' and '.join(map(str, sorted(lengths)))} numbers. Have all texts embedded: --sample {len(rows)}"
+        )
+    vectors += borrowed
     texts, metadata = [], []
     for number, piece in owned + others:
         texts.append(piece)

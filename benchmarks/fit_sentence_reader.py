@@ -1,146 +1,154 @@
 """Fit ``qa.reader.COEFFICIENTS`` on development data: ``python -m benchmarks.fit_sentence_reader DATA --index DIR``.
 
-DATA is a folder with ``reading/facqa.train.jsonl.gz``, ``reading/idk_mrc.train.jsonl.gz``,
-``reading/squad_en_id.train.jsonl.gz`` and, as distractors, ``news/indosum.jsonl.gz`` and
-``wiki/id_wikipedia_leads.jsonl.gz``. An index of their passages is made in DIR, without the passages of every
-fourth context, so that a quarter of the questions has no answer there.
+DATA, DIR and --model as for ``benchmarks.fit_fusion``, whose index is used: choose the weights there first, because the
+hits come from the retriever as it is. For each language of question coefficients and threshold are fitted on one half
+and the other half reports what they are worth. Every fourth passage is hidden from its questions, so that a quarter has
+no answer among the hits. The halves are small (about 290 English, 700 Indonesian questions): mind the intervals.
 """
 
 from __future__ import annotations
 
-import argparse
-import gzip
-import hashlib
-import json
-import random
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
-from embeddings.encoder import SentenceEncoder
-from qa.index import NewsIndex
+from benchmarks.development import Development, Question, for_each_language, with_interval
 from qa.reader import FEATURES, SentenceReader
 from qa.retriever import HybridRetriever
-from qa.types import Article, Language
-from qa.writer import IndexWriter
+from qa.types import Hit, Language
 
-SEED = 7
-THRESHOLDS = (0.05, 0.06, 0.07, 0.08, 0.09, 0.1, 0.12, 0.15, 0.2, 0.3)
-
-Question = tuple[str, str, list[str]]
-"""A question, its context and the texts that answer it."""
+K = 5
+THRESHOLDS = tuple(step / 100 for step in range(2, 61))
 
 
-def rows(path: Path) -> list[dict[str, Any]]:
-    """Read a gzip JSON Lines file."""
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        return [json.loads(line) for line in lines]
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What the reader sees of one question.
+
+    ``features``: float64, shape ``(sentences, FEATURES)``; ``right``: bool, shape ``(sentences,)``, whether a sentence
+    is of the right passage and holds an answer; ``found``: whether the right passage is among the hits and answers.
+    """
+
+    features: np.ndarray
+    right: np.ndarray
+    found: bool
 
 
-def questions(data: Path) -> dict[Language, list[Question]]:
-    """Draw 1,600 Indonesian and 1,400 English questions, both about Indonesian contexts."""
-    chance = random.Random(SEED)
-    facqa, idk, squad = (
-        rows(data / f"reading/{name}.train.jsonl.gz") for name in ("facqa", "idk_mrc", "squad_en_id")
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """Arrays over questions: probability of the best sentence, whether it answers, what there was to find."""
+
+    probability: np.ndarray
+    first_is_right: np.ndarray
+    some_is_right: np.ndarray
+    found: np.ndarray
+
+    def refused(self, threshold: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return for the questions whose passage was found, and for the others, whether each is refused."""
+        refused = self.probability < threshold
+        return refused[self.found], refused[~self.found]
+
+
+def is_hidden(question: Question) -> bool:
+    """Whether the question is asked as if its passage were not in the index, as every fourth is."""
+    # By another digit than the halves, so that both have a quarter.
+    return int(question.article_id[-1], 16) % 4 == 0
+
+
+def read(found: Development, reader: SentenceReader, question: Question) -> Read:
+    """Retrieve for one question, and tell which of the sentences answer it."""
+    right_id = question.article_id
+    hits = HybridRetriever(found.index, found.encoder).search(question.text, k=2 * K)
+    if is_hidden(question):
+        hits = [hit for hit in hits if hit.article.id != right_id]
+    hits = hits[:K]
+    places, features = reader.features(question.text, found.language, hits)
+    right = [hit.article.id == right_id and _holds(hit, span, question) for hit, span in places]
+    present = bool(question.answers) and any(hit.article.id == right_id for hit in hits)
+    return Read(features, np.array(right, dtype=bool), present)
+
+
+def judge(rows: Sequence[Read], coefficients: np.ndarray, intercept: float) -> Judged:
+    """Apply a model to what was read."""
+    probability, first, some = [], [], []
+    for row in rows:
+        logits = row.features @ coefficients + intercept
+        probability.append(float(1 / (1 + np.exp(-logits.max()))) if len(logits) else 0.0)
+        first.append(bool(len(logits)) and bool(row.right[logits.argmax()]))
+        some.append(bool(row.right.any()))
+    return Judged(
+        np.array(probability), np.array(first), np.array(some), np.array([row.found for row in rows])
     )
-    for drawn in (facqa, idk, squad):
-        chance.shuffle(drawn)
-    return {
-        "id": [(row["question"], row["context"], texts(row["answers"])) for row in facqa[:700] + idk[:900]],
-        "en": [(row["question_en"], row["context_id"], texts(row["answers_id"])) for row in squad[:1400]],
-    }
 
 
-def texts(answers: list[dict[str, Any]]) -> list[str]:
-    """Return the texts of SQuAD-style answers."""
-    return [answer["text"] for answer in answers if answer["text"]]
+def choose_threshold(judged: Judged) -> float:
+    """Return where as many are refused although their passage was found as are answered although it was not."""
+
+    def imbalance(threshold: float) -> float:
+        with_passage, without = judged.refused(threshold)
+        return abs(float(with_passage.mean()) - float(1 - without.mean()))
+
+    return min(THRESHOLDS, key=imbalance)
 
 
-def identity(text: str) -> str:
-    """Return the id of an article that is just this text."""
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def is_left_out(context: str) -> bool:
-    """Whether the context stays out of the index, as every fourth does."""
-    return int(identity(context), 16) % 4 == 0
-
-
-def passages(asked: dict[Language, list[Question]], data: Path) -> Iterator[str]:
-    """Yield the contexts that go in, then distractors from news and encyclopedia."""
-    contexts = dict.fromkeys(context for part in asked.values() for _, context, _ in part)
-    yield from (context for context in contexts if not is_left_out(context))
-    for article in rows(data / "news/indosum.jsonl.gz")[:350]:
-        yield "\n".join(article["paragraphs"])
-    for article in rows(data / "wiki/id_wikipedia_leads.jsonl.gz")[:3000]:
-        yield "\n".join(article["paragraphs"])
-
-
-def build(folder: Path, encoder: SentenceEncoder, found: Iterator[str]) -> None:
-    """Index the passages, one article each; a run that was stopped goes on."""
-    located = (
-        (f"/{number}", Article(identity(text), None, text, None, None, None, False, None, str(number)))
-        for number, text in enumerate(found)
-    )
-    with IndexWriter.open(folder, encoder) as writer:
-        for number, _ in enumerate(writer.add(located)):
-            if number % 1000 == 0:
-                print(f"{number} indexed", flush=True)
-
-
-def fit(index: NewsIndex, encoder: SentenceEncoder, language: Language, asked: list[Question]) -> None:
-    """Print coefficients, and how a threshold trades refusals for wrong answers."""
+def fit(found: Development) -> tuple[list[float], float, float]:
+    """Fit on the one half, print the figures of both; return coefficients, intercept and threshold, rounded."""
     from sklearn.linear_model import LogisticRegression
 
-    reader, retriever = SentenceReader(index.rarity), HybridRetriever(index, encoder)
-    features, labels, found = [], [], []
-    for question, context, answers in asked:
-        hits = retriever.search(question, k=5)
-        places, row = reader.features(question, language, hits)
-        right = [
-            hit.article.id == identity(context)
-            and any(text in hit.article.text[span[0] : span[1]] for text in answers)
-            for hit, span in places
-        ]
-        features.append(row)
-        labels.append(np.array(right, dtype=bool))
-        found.append(any(hit.article.id == identity(context) for hit in hits))
-    model = LogisticRegression(C=1.0, max_iter=5000).fit(np.vstack(features), np.concatenate(labels))
-    print("coefficients", dict(zip(FEATURES, model.coef_[0].round(3).tolist(), strict=True)))
-    print("intercept", model.intercept_.round(3).tolist())
-    logits = [row @ model.coef_[0] + model.intercept_[0] for row in features]
-    best = np.array([1 / (1 + np.exp(-max(row, default=-20.0))) for row in logits])
-    first = [bool(len(row)) and bool(label[row.argmax()]) for row, label in zip(logits, labels, strict=True)]
-    holds = np.array([label.any() for label in labels])
-    present = np.array(found)
-    print(f"right passage among five {present.mean():.3f}, the best sentence answers where one does", end=" ")
-    print(f"{np.array(first)[holds].mean():.3f}")
-    for threshold in THRESHOLDS:
-        refused = best < threshold
-        print(
-            f"  threshold {threshold}: refused {refused[present].mean():.3f} with the passage, "
-            f"{refused[~present].mean():.3f} without; right of those answered {np.array(first)[~refused].mean():.3f}"
-        )
+    reader = SentenceReader(found.index.rarity)
+    rows = [read(found, reader, question) for question in found.choosing]
+    model = LogisticRegression(C=1.0, max_iter=5000).fit(
+        np.vstack([row.features for row in rows]), np.concatenate([row.right for row in rows])
+    )
+    coefficients, intercept = model.coef_[0].round(3), float(model.intercept_[0].round(3))
+    judged = judge(rows, coefficients, intercept)
+    threshold = choose_threshold(judged)
+    print(f"\n{found.language}: {', '.join(FEATURES)}")
+    report(f"fitted on {len(rows)} questions", judged, threshold)
+    rows = [read(found, reader, question) for question in found.reporting]
+    report(f"reported on {len(rows)} others", judge(rows, coefficients, intercept), threshold)
+    return coefficients.tolist(), intercept, threshold
 
 
-def for_each_language(
-    description: str | None, step: Callable[[NewsIndex, SentenceEncoder, Language, list[Question]], None]
-) -> None:
-    """Read DATA and DIR from the command line, index what is missing, and take ``step`` for each language."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--index", type=Path, required=True)
-    options = parser.parse_args()
-    asked = questions(options.data)
-    encoder = SentenceEncoder.load()
-    build(options.index, encoder, passages(asked, options.data))
-    with NewsIndex.open(options.index, encoder.fingerprint) as index:
-        for language, part in asked.items():
-            print(language)
-            step(index, encoder, language, part)
+def report(title: str, judged: Judged, threshold: float) -> None:
+    """Print what a model is worth on one half."""
+    with_passage, without = judged.refused(threshold)
+    answered = judged.first_is_right[judged.probability >= threshold]
+    print(f"  {title}")
+    for label, values in (
+        ("right passage among five", judged.found),
+        ("best sentence answers, where one does", judged.first_is_right[judged.some_is_right]),
+        (f"refused below {threshold}, the passage found", with_passage),
+        (f"refused below {threshold}, not found", without),
+        ("right, of those answered", answered),
+    ):
+        print(f"    {label:45}{with_interval(values)}")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the figures of every language, and the lines for the code; return the exit code."""
+    fitted: dict[Language, tuple[list[float], float, float]] = {}
+
+    def step(found: Development) -> None:
+        fitted[found.language] = fit(found)
+
+    code = for_each_language(__doc__, step, argv)
+    if code == 0:
+        print("\nFor qa/reader.py:\nCOEFFICIENTS: dict[Language, tuple[float, ...]] = {")
+        for language, (coefficients, _, _) in fitted.items():
+            print(f'    "{language}": ({", ".join(f"{value:.3f}" for value in coefficients)}),')
+        intercepts = ", ".join(f'"{language}": {one[1]:.3f}' for language, one in fitted.items())
+        print(f"}}\nINTERCEPTS: dict[Language, float] = {{{intercepts}}}")
+        thresholds = ", ".join(f'"{language}": {one[2]}' for language, one in fitted.items())
+        print(f"\nFor qa/answering.py:\nTHRESHOLD: dict[Language, float] = {{{thresholds}}}")
+    return code
+
+
+def _holds(hit: Hit, span: tuple[int, int], question: Question) -> bool:
+    return any(text in hit.article.text[span[0] : span[1]] for text in question.answers)
 
 
 if __name__ == "__main__":
-    for_each_language(__doc__, fit)
+    sys.exit(main())

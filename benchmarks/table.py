@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from statistics import fmean, median
 from typing import Any
 
+from benchmarks.baseline_model import NAME as BASELINE_MODEL
+
 Figures = dict[str, Any]
 NO_READING = "no reading"
 
@@ -23,11 +25,20 @@ class Row:
 
 
 def rows(figures: Figures) -> list[Row]:
-    """Return the table of ``benchmarks.plan.measure``'s figures."""
+    """Return the table of ``benchmarks.plan.measure``'s figures, without the indexes' rows if there were none."""
     tanya, baseline = figures["tanya"], figures.get("baseline")
-    chunks = tanya["build"]["chunks"]
     compared = [
         _compare("embedding, words a second", tanya, baseline, words_per_second, _count, more_is_better=True),
+        _compare("encoding one question, p50", tanya, baseline, _over("encode", median), _milliseconds),
+    ]
+    if "build" in tanya:
+        compared += _index_rows(figures, tanya, baseline)
+    return [replace(row, baseline=None) for row in compared] if baseline is None else compared
+
+
+def _index_rows(figures: Figures, tanya: Figures, baseline: Figures | None) -> list[Row]:
+    chunks = tanya["build"]["chunks"]
+    compared = [
         _compare(
             f"time to index {chunks:,} chunks", tanya, baseline, lambda one: indexing(one, figures), _seconds
         ),
@@ -48,10 +59,8 @@ def rows(figures: Figures) -> list[Row]:
         _compare("adding one article", tanya, baseline, lambda one: median(one["add"]["seconds"]), _seconds),
         _compare("one question, new process", tanya, baseline, lambda one: middle(one["cold"]), _seconds),
     ]
-    if baseline is None:
-        return [replace(row, baseline=None) for row in compared]
-    if not sampled_whole(figures):
-        compared[1] = replace(compared[1], baseline=f"{compared[1].baseline} *")
+    if baseline is not None and not sampled_whole(figures):
+        compared[0] = replace(compared[0], baseline=f"{compared[0].baseline} *")
     return compared
 
 
@@ -77,7 +86,9 @@ def heading(figures: Figures) -> list[str]:
     return [
         f"Machine: {machine['processor']}, {machine['cores']} cores, {_bytes(machine['memory_bytes'])} of memory, "
         f"{machine['system']}, load {machine['load_average']:.1f} at the start. Threads: torch "
-        f"{first['threads']['torch']}, FAISS {first['threads']['faiss']}. Tanya computes in {first['dtype']}.",
+        f"{first['threads']['torch']}, FAISS {first['threads']['faiss']}.",
+        f"Models: Tanya {first['model']} in {first['dtype']}"
+        + (f", LangChain {BASELINE_MODEL} in float32." if "baseline" in figures else "."),
         f"Software: Python {machine['python']}, {packages}.",
         f"Texts: {source}: {texts['articles']:,} paragraphs as articles, {texts['words']:,} words; "
         f"{texts['sample']:,} of them embedded by each; {texts['questions']:,} questions.",
@@ -88,9 +99,15 @@ def notes(figures: Figures) -> list[str]:
     """Return what has to be known to read the table rightly."""
     found = [
         "Medians of repetitions; a ratio above 1 means that Tanya is ahead, below 1 that it is behind.",
-        f"Retrieval and answering: after {figures['warm_ups']} questions to warm up, five passages each. "
-        "Tanya's retrieval is by meaning and by words.",
+        f"Single questions: after {figures['warm_ups']} to warm up.",
     ]
+    if "build" not in figures["tanya"]:
+        return found
+    found.append("Retrieval and answering: five passages each. Tanya's retrieval is by meaning and by words.")
+    if figures["settings"]["dtype"] != "auto":
+        found.append(
+            "The question in a new process is the command's own, which chooses its number format itself."
+        )
     runs = figures["tanya"]["build"]["runs"]
     if runs > 1:
         found.append(f"Tanya's index was made in {runs} runs; their times are added up.")
@@ -104,7 +121,8 @@ def notes(figures: Figures) -> list[str]:
         found.append(
             f"* Extrapolated from its words a second over all {figures['texts']['words']:,} words, plus the measured "
             f"time to split, fill and save. Of its {build['pieces']:,} vectors {build['own_vectors']:,} are its own; "
-            "the rest are Tanya's stored ones, of the same length."
+            "the rest are Tanya's stored ones, of Tanya's model: they fill the index so that searching it takes as "
+            "long, and what is found among them is not looked at."
         )
     return found
 

@@ -11,19 +11,23 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmarks.machine import peak_memory, threads
 from benchmarks.texts import as_article, new_article, read_rows, with_title
 from benchmarks.work import Work, folder_bytes, read_json, write_json
-from qa.answering import QuestionAnswerer
 from qa.chunking import chunk_article
+from qa.evaluation.systems import build_system
 from qa.index import NewsIndex
 from qa.ingest import index_paths
 from qa.retriever import HybridRetriever
 from qa.store import Store
 from qa.types import Article, Encoder
 from qa.writer import BATCH_CHUNKS, IndexWriter, passage_text
+
+if TYPE_CHECKING:
+    from embeddings.encoder import Dtype
+    from qa.answering import QuestionAnswerer
 
 Result = TypeVar("Result")
 
@@ -32,16 +36,16 @@ NOTED_EVERY = 5.0
 """Seconds between notes of the time spent so far; what a killed run spent after the last one is not counted."""
 
 
-def load_encoder() -> Encoder:
-    """Load the default model; tests put a small stand-in here."""
+def load_encoder(dtype: Dtype) -> Encoder:
+    """Load the default model, computing in ``dtype``; tests put a small stand-in here."""
     from embeddings.encoder import SentenceEncoder
 
-    return SentenceEncoder.load()
+    return SentenceEncoder.load(dtype=dtype)
 
 
-def embed(work: Work, *, first: int, last: int) -> dict[str, Any]:
+def embed(work: Work, *, dtype: Dtype, first: int, last: int) -> dict[str, Any]:
     """Cut and embed the prepared articles ``first`` to ``last`` (exclusive), as indexing does."""
-    encoder = load_encoder()
+    encoder = load_encoder(dtype)
     rows = list(read_rows(work))[first:last]
     encoder.encode_passages([with_title(*row) for row in rows[:WARM_UP_TEXTS]])
     started = time.perf_counter()
@@ -54,17 +58,26 @@ def embed(work: Work, *, first: int, last: int) -> dict[str, Any]:
         encoder.encode_passages(passages[start : start + BATCH_CHUNKS])
     seconds = time.perf_counter() - started
     words = sum(len(with_title(*row).split()) for row in rows)
-    dtype = getattr(encoder, "dtype", "float32")
     return {
         "seconds": seconds,
         "words": words,
         "passages": len(passages),
-        "dtype": dtype,
+        "model": encoder.fingerprint["name"],
+        "dtype": getattr(encoder, "dtype", "float32"),
         "threads": threads(),
     }
 
 
-def build(work: Work, *, articles: int) -> dict[str, Any]:
+def encode(work: Work, *, dtype: Dtype, warm_up: Sequence[str], questions: Sequence[str]) -> dict[str, Any]:
+    """Time ``encode_queries`` question by question, after the warm-up ones; no index is opened."""
+    encoder = load_encoder(dtype)
+    for question in warm_up:
+        encoder.encode_queries([question])
+    latencies, _ = timed(lambda question: encoder.encode_queries([question]), questions)
+    return {"ms": latencies}
+
+
+def build(work: Work, *, dtype: Dtype, articles: int) -> dict[str, Any]:
     """Index the prepared articles, or go on where a killed run stopped; the model's loading is not counted.
 
     ``articles``: how many there are, for the progress lines. Returns the figures of the finished index.
@@ -72,7 +85,7 @@ def build(work: Work, *, articles: int) -> dict[str, Any]:
     if work.tanya_built.exists():
         return dict(read_json(work.tanya_built))
     before = read_json(work.tanya_progress) if work.tanya_progress.exists() else {"seconds": 0.0, "runs": 0}
-    encoder = load_encoder()
+    encoder = load_encoder(dtype)
     watch = _Stopwatch(work, articles, spent=float(before["seconds"]), runs=int(before["runs"]) + 1)
     index_paths([work.articles], work.tanya, encoder, progress=watch.advance)
     watch.note()
@@ -105,9 +118,9 @@ def open_index(work: Work) -> dict[str, Any]:
     return {"seconds": seconds}
 
 
-def ask(work: Work, *, warm_up: Sequence[str], questions: Sequence[str]) -> dict[str, Any]:
+def ask(work: Work, *, dtype: Dtype, warm_up: Sequence[str], questions: Sequence[str]) -> dict[str, Any]:
     """Time ``QuestionAnswerer.ask`` question by question, after the warm-up ones."""
-    with QuestionAnswerer.open(work.tanya) as answerer:
+    with open_answerer(work, dtype) as answerer:
         for question in warm_up:
             answerer.ask(question)
         latencies, answers = timed(answerer.ask, questions)
@@ -115,16 +128,22 @@ def ask(work: Work, *, warm_up: Sequence[str], questions: Sequence[str]) -> dict
     return {"ms": latencies, "stages_ms": stages, "answered": sum(not answer.abstained for answer in answers)}
 
 
-def search(work: Work, *, warm_up: Sequence[str], questions: Sequence[str]) -> dict[str, Any]:
+def search(work: Work, *, dtype: Dtype, warm_up: Sequence[str], questions: Sequence[str]) -> dict[str, Any]:
     """Time retrieval alone, question by question, after the warm-up ones."""
-    with QuestionAnswerer.open(work.tanya) as answerer:
+    with open_answerer(work, dtype) as answerer:
         for question in warm_up:
             answerer.retriever.search(question)
         latencies, _ = timed(answerer.retriever.search, questions)
     return {"ms": latencies}
 
 
-def add(work: Work, *, times: int) -> dict[str, Any]:
+def open_answerer(work: Work, dtype: Dtype) -> QuestionAnswerer:
+    """Open what ``tanya ask`` uses over the index, with the default model computing in ``dtype``."""
+    encoder = load_encoder(dtype)
+    return build_system("tanya", NewsIndex.open(work.tanya, encoder.fingerprint), encoder)
+
+
+def add(work: Work, *, dtype: Dtype, times: int) -> dict[str, Any]:
     """Time adding one article until it is committed to disk and found by an index already open.
 
     Works on a copy of the index. Raises ``RuntimeError`` if the article is not found afterwards.
@@ -134,7 +153,7 @@ def add(work: Work, *, times: int) -> dict[str, Any]:
     shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(work.tanya, folder)
     try:
-        return {"seconds": _add_articles(folder, rows, times)}
+        return {"seconds": _add_articles(folder, load_encoder(dtype), rows, times)}
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -149,8 +168,9 @@ def timed(ask_one: Callable[[str], Result], questions: Sequence[str]) -> tuple[l
     return latencies, results
 
 
-def _add_articles(folder: Path, rows: list[tuple[str | None, str]], times: int) -> list[float]:
-    encoder = load_encoder()
+def _add_articles(
+    folder: Path, encoder: Encoder, rows: list[tuple[str | None, str]], times: int
+) -> list[float]:
     encoder.encode_passages([with_title(*row) for row in rows[:WARM_UP_TEXTS]])
     seconds = []
     with NewsIndex.open(folder, encoder.fingerprint) as index:

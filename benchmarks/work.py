@@ -76,20 +76,22 @@ class Work:
         """Copies that a measurement changes; may be deleted at any time."""
         return self.root / "scratch"
 
-    @property
-    def figures(self) -> Path:
-        """The raw figures of the last run."""
-        return self.root / "figures.json"
+    def figures(self, only: str | None = None) -> Path:
+        """The raw figures of the last run; those of one that measured ``only`` a part lie beside them."""
+        return self.root / (f"figures-{only}.json" if only else "figures.json")
 
     def baseline_vectors(self, part: int) -> Path:
         """The baseline's own vectors of one part of the sample, float32, shape ``(pieces, dimension)``."""
         return self.root / f"baseline-part-{part}.npy"
 
 
-def find_work(out: Path, texts: Path | None, chunks: int) -> Work:
-    """Return the folder under ``out`` for these texts, this many chunks and the code as it is now, making it."""
+def find_work(out: Path, texts: Path | None, chunks: int, dtype: str = "auto") -> Work:
+    """Return the folder under ``out`` for these texts, chunks and number format and the code as it is now, making it.
+
+    The number format counts because the time to index in it is kept there.
+    """
     digest = hashlib.sha256()
-    for piece in (FORMAT, str(chunks), _hash_of_texts(texts), code_fingerprint()):
+    for piece in (FORMAT, str(chunks), dtype, _hash_of_texts(texts), code_fingerprint()):
         digest.update(piece.encode() + b"\0")
     root = out.resolve() / digest.hexdigest()[:12]
     root.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from qa.config import Settings
 from qa.errors import InputError
+from qa.fusion import dense_weights
 from qa.index import NewsIndex
 from qa.reader import SentenceReader
 from qa.retriever import HybridRetriever
@@ -84,7 +85,8 @@ class QuestionAnswerer:
         """
         encoder = load_encoder_of(settings)
         index = NewsIndex.open(settings.index, encoder.fingerprint)
-        return cls(index, HybridRetriever(index, encoder), SentenceReader(index.rarity))
+        retriever = HybridRetriever(index, encoder, dense_weights(settings.dense_weight))
+        return cls(index, retriever, SentenceReader(index.rarity))
 
     def __enter__(self) -> Self:
         return self

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from embeddings.errors import EmbeddingError
-from qa.config import Settings
+from qa.config import Settings, read_share
 from qa.errors import IndexMissingError, InputError, TanyaError
 from qa.evaluation.command import add_evaluate_options, add_read_options
 from qa.output import printable
@@ -102,12 +102,14 @@ def build_parser() -> argparse.ArgumentParser:
         )
         question.add_argument("--json", action="store_true", help="print one JSON object")
         _add_model_options(question)
+        _add_weight_option(question)
 
     evaluate = _command(
         commands, "evaluate", evaluate_command, "measure how often it is right, on a question set"
     )
     add_evaluate_options(evaluate, _count)
     _add_model_options(evaluate)
+    _add_weight_option(evaluate)
     text = "answer SQuAD-style rows, each from its own context"
     read = commands.add_parser("read", help=text, description=text[0].upper() + text[1:] + ".")
     read.set_defaults(command=read_command)
@@ -268,12 +270,23 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_weight_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dense-weight",
+        type=_share,
+        metavar="W",
+        help="how much meaning counts beside words, from 0 (words alone) to 1 (default: $TANYA_DENSE_WEIGHT, else "
+        "by the question's language, as fits the bundled model)",
+    )
+
+
 def _settings(options: argparse.Namespace) -> Settings:
     return Settings.read(
         index=options.index,
         model=getattr(options, "model", None),
         query_prompt=getattr(options, "query_prompt", None),
         passage_prompt=getattr(options, "passage_prompt", None),
+        dense_weight=getattr(options, "dense_weight", None),
     )
 
 
@@ -340,6 +353,13 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= 100:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 100")
     return int(text)
+
+
+def _share(text: str) -> float:
+    try:
+        return read_share(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def _version(name: str) -> str:

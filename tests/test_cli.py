@@ -31,6 +31,7 @@ def words_for_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embeddings.encoder.SentenceEncoder, "load", staticmethod(load))
     monkeypatch.delenv("TANYA_INDEX", raising=False)
     monkeypatch.delenv("TANYA_MODEL", raising=False)
+    monkeypatch.delenv("TANYA_DENSE_WEIGHT", raising=False)
 
 
 @pytest.fixture
@@ -245,6 +246,35 @@ def test_the_environment_names_the_index(
     code, out, _ = run(capsys, "search", "harga beras", "--json")
     assert code == 0
     assert json.loads(out)["passages"][0]["path"] == "beras.txt"
+
+
+def test_the_weight_of_meaning_is_a_flag_first_then_the_environment(
+    index: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def ways_found(*flags: object) -> set[str]:
+        code, out, _ = run(capsys, "search", "Mengapa pelabuhan ditutup?", "--index", index, "--json", *flags)
+        assert code == 0
+        # By meaning every passage is found, by words only the one that shares them.
+        return {passage["path"] for passage in json.loads(out)["passages"]}
+
+    assert ways_found() == set(ARTICLES)
+    assert ways_found("--dense-weight", "0") == {"pelabuhan.txt"}
+    monkeypatch.setenv("TANYA_DENSE_WEIGHT", "0")
+    assert ways_found() == {"pelabuhan.txt"}
+    assert ways_found("--dense-weight", "0.5") == set(ARTICLES)
+
+
+@pytest.mark.parametrize("weight", ["1.5", "-0.1", "nan", "banyak"])
+def test_a_weight_that_is_no_share_is_refused(
+    weight: str, index: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        cli.main(["search", "beras", "--index", str(index), f"--dense-weight={weight}"])
+    assert f"{weight!r} is not a number from 0 to 1" in capsys.readouterr().err
+    monkeypatch.setenv("TANYA_DENSE_WEIGHT", weight)
+    code, out, err = run(capsys, "search", "beras", "--index", index)
+    assert (code, out) == (1, "")
+    assert f"$TANYA_DENSE_WEIGHT: {weight!r} is not a number from 0 to 1" in err
 
 
 def test_ctrl_c_keeps_what_was_indexed_and_says_how_to_go_on(

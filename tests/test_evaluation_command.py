@@ -24,6 +24,7 @@ def words_for_meaning(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embeddings.encoder.SentenceEncoder, "load", staticmethod(load))
     monkeypatch.delenv("TANYA_INDEX", raising=False)
     monkeypatch.delenv("TANYA_MODEL", raising=False)
+    monkeypatch.delenv("TANYA_DENSE_WEIGHT", raising=False)
 
 
 @pytest.fixture
@@ -79,6 +80,24 @@ def test_limit_and_system(index: Path, tmp_path: Path, capsys: pytest.CaptureFix
     code, printed, err = run(capsys, *arguments)
     assert (code, printed) == (1, "")
     assert "holds a run of something else" in err
+
+
+def test_runs_with_other_weights_are_other_runs(
+    index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    arguments = ("evaluate", write_questions(tmp_path / "soal.jsonl"), "--index", index, "--out", out)
+    assert run(capsys, *arguments, "--dense-weight", 0.0)[0] == 0
+    record = json.loads((out / "run.json").read_text(encoding="utf-8"))
+    assert record["dense_weights"] == {"en": 0.0, "id": 0.0}
+    rows = [json.loads(line) for line in (out / "predictions.jsonl").read_text("utf-8").splitlines()]
+    assert [place["path"] for place in rows[0]["ranking"]] == ["arsip/beras.txt"], "words alone find no other"
+    code, _, err = run(capsys, *arguments)
+    assert code == 1
+    assert "dense_weights: {'en': 0.0, 'id': 0.0} against" in err
+    code, _, err = run(capsys, *arguments, "--dense-weight", 0.5, "--system", "dense-only")
+    assert code == 1
+    assert "the system dense-only takes no --dense-weight, got 0.5" in err
 
 
 def test_a_missing_article_is_said(index: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

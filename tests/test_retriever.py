@@ -5,14 +5,15 @@ from __future__ import annotations
 from datetime import date
 from pathlib import Path
 
+import numpy as np
 import pytest
-from conftest import HARBOUR, MATCH, RICE, make_article
+from conftest import HARBOUR, MATCH, RICE, WordEncoder, make_article
 from index_state import ENCODER, write
 
-from qa.fusion import convex_combination
+from qa.fusion import DENSE_WEIGHTS, convex_combination
 from qa.index import NewsIndex
 from qa.retriever import POOL, HybridRetriever, collapse_copies
-from qa.types import Article, Chunk, Filters, Hit
+from qa.types import Article, Chunk, Filters, Hit, Language
 
 HARBOUR_ARTICLE = make_article(HARBOUR, "a.txt", title="Pelabuhan ditutup")
 RICE_ARTICLE = make_article(RICE, "b.txt", published_at=None, source="Contoh Lain")
@@ -57,9 +58,46 @@ def test_scores_and_origins_are_those_of_the_fusion(retriever: HybridRetriever) 
     fused = convex_combination(
         retriever.index.search_dense(query, 50),
         retriever.index.search_lexical("harga beras di pelabuhan", 50),
+        dense_weight=DENSE_WEIGHTS["id"],
     )
     assert [hit.score for hit in hits] == [score for _, score in fused]
     assert hits[0].score == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(
+    ("question", "weights", "origin"),
+    [
+        ("Berapa harga beras?", {"id": 0.0, "en": 1.0}, "lexical"),
+        ("Berapa harga beras?", {"id": 1.0, "en": 0.0}, "dense"),
+        ("What is the price of beras?", {"id": 0.0, "en": 1.0}, "dense"),
+        ("What is the price of beras?", {"id": 1.0, "en": 0.0}, "lexical"),
+    ],
+)
+def test_the_weight_is_that_of_the_questions_language_and_a_leg_without_weight_is_not_asked(
+    index: NewsIndex, question: str, weights: dict[Language, float], origin: str
+) -> None:
+    encoder = WordEncoder()
+    hits = HybridRetriever(index, encoder, weights).search(question)
+    assert hits[0].article == RICE_ARTICLE
+    assert {hit.origin for hit in hits} == {origin}
+    assert encoder.encoded == ([question] if origin == "dense" else [])
+
+
+def test_more_weight_moves_a_passage_up_that_only_its_meaning_finds(index: NewsIndex) -> None:
+    class Harbours(WordEncoder):
+        """Takes every question for one about the harbour."""
+
+        def encode_queries(self, texts: list[str]) -> np.ndarray:
+            return self.encode_passages([HARBOUR for _ in texts])
+
+    def best(weight: float) -> Article:
+        weights: dict[Language, float] = {"en": 0.5, "id": weight}
+        return (
+            HybridRetriever(index, Harbours(), weights).search("Berapa harga beras per kilogram?")[0].article
+        )
+
+    assert best(0.4) == RICE_ARTICLE
+    assert best(0.6) == HARBOUR_ARTICLE
 
 
 @pytest.mark.parametrize("k", [1, 2, 3, 10])

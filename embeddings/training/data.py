@@ -27,11 +27,12 @@ DEVELOPMENT_READING = ("reading/facqa.valid", "reading/idk_mrc.valid", "reading/
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """A question with the passage that answers it; ``start`` is the answer's offset in it, in characters."""
+    """A question with the passage that answers it; ``start`` is the offset of ``answer`` in it, in characters."""
 
     query: str
     passage: str
     start: int = 0
+    answer: str = ""
 
 
 def read_rows(data: Path, name: str) -> list[Row]:
@@ -90,14 +91,13 @@ def parallel(data: Path, held: frozenset[str]) -> dict[str, list[TextPair]]:
     }
 
 
-def examples(
-    rows: Iterable[Row], held: frozenset[str], *, query: str, passage: str, answers: str
-) -> list[Example]:
-    """Return the answerable rows as examples; the arguments name their fields."""
+def examples(rows: Iterable[Row], held: frozenset[str], side: str = "") -> list[Example]:
+    """Return the answerable rows as examples, without those held back; ``side`` ends the names of their fields."""
     found = []
     for row in rows:
-        if row[answers] and held.isdisjoint((normalised(row[query]), normalised(row[passage]))):
-            found.append(Example(row[query].strip(), row[passage], row[answers][0]["answer_start"]))
+        query, passage, answers = (row[name + side] for name in ("question", "context", "answers"))
+        if answers and held.isdisjoint((normalised(query), normalised(passage))):
+            found.append(Example(query.strip(), passage, answers[0]["answer_start"], answers[0]["text"]))
     return found
 
 
@@ -111,6 +111,7 @@ def news_articles(data: Path) -> Iterator[tuple[str, list[str], str]]:
 
 
 def encyclopedia(data: Path) -> Iterator[tuple[str, list[str]]]:
-    """Yield title and paragraphs of the Wikipedia lead sections."""
+    """Yield title and paragraphs of the Wikipedia lead sections; a title that was read as a number is left out."""
     for row in read_rows(data, "wiki/id_wikipedia_leads"):
-        yield row["title"], row["paragraphs"]
+        if isinstance(row["title"], str):
+            yield row["title"], [text for text in row["paragraphs"] if isinstance(text, str)]

@@ -44,6 +44,7 @@ def describe_run(
         "index": store.meta("identity"),
         "generation": answerer.index.generation,
         "model": store.fingerprint(),
+        "dense_weights": dict(answerer.retriever.dense_weights),
         **asdict(settings),
         "version": version,
     }

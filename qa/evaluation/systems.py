@@ -12,7 +12,9 @@ import numpy as np
 
 from qa.answering import QuestionAnswerer
 from qa.chunking import sentence_spans
+from qa.errors import InputError
 from qa.evaluation import SystemName
+from qa.fusion import dense_weights
 from qa.index import NewsIndex
 from qa.reader import Asked, SentenceReader
 from qa.retriever import HybridRetriever
@@ -53,20 +55,31 @@ class NearestSentenceReader:
         return _best(hits[:1], cosines)
 
 
-def build_system(name: SystemName, index: NewsIndex, encoder: Encoder) -> QuestionAnswerer:
+def build_system(
+    name: SystemName, index: NewsIndex, encoder: Encoder, dense_weight: float | None = None
+) -> QuestionAnswerer:
     """Return the system of this name over ``index``, whose vectors are those of ``encoder``.
 
     ``tanya`` is what ``tanya ask`` uses. ``bm25-sentence`` finds passages by words alone and answers with the sentence
     that shares most rare words; ``dense-only`` finds them by meaning alone and answers with the nearest sentence of
-    the first. These two never refuse unless nothing is found.
+    the first. These two never refuse unless nothing is found. ``dense_weight`` is what ``Settings`` say of it.
+
+    Raises:
+        InputError: ``dense_weight`` is given for a system that searches in one way alone.
     """
+    if name != "tanya" and dense_weight is not None:
+        raise InputError(
+            f"the system {name} takes no --dense-weight, got {dense_weight:g}. Leave it out (and unset "
+            "$TANYA_DENSE_WEIGHT), or use --system tanya"
+        )
     if name == "bm25-sentence":
-        lexical = HybridRetriever(index, encoder, frozenset({"lexical"}))
+        lexical = HybridRetriever(index, encoder, dense_weights(0.0))
         return QuestionAnswerer(index, lexical, RareWordsReader(index.rarity), _NEVER_REFUSES)
     if name == "dense-only":
-        dense = HybridRetriever(index, encoder, frozenset({"dense"}))
+        dense = HybridRetriever(index, encoder, dense_weights(1.0))
         return QuestionAnswerer(index, dense, NearestSentenceReader(encoder), _NEVER_REFUSES)
-    return QuestionAnswerer(index, HybridRetriever(index, encoder), SentenceReader(index.rarity))
+    both = HybridRetriever(index, encoder, dense_weights(dense_weight))
+    return QuestionAnswerer(index, both, SentenceReader(index.rarity))
 
 
 def _best(hits: Sequence[Hit], score: Callable[[list[str]], list[float]]) -> list[Candidate]:

@@ -1,0 +1,188 @@
+"""Makes the bundled encoder: ``python -m embeddings.training.encoder DATA --out DIR``.
+
+Vocabulary, alignment, transplant, mining, fine-tuning, measuring, export; every stage leaves a file in DIR and is
+skipped when its file is there, so a run that was stopped goes on. DIR/model is the finished folder.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from safetensors.numpy import load_file, save_file
+from tokenizers import Tokenizer
+
+from embeddings.errors import EmbeddingError
+from embeddings.training.alignment import align, anchored
+from embeddings.training.bench import BenchData, evaluate_model
+from embeddings.training.data import TextPair
+from embeddings.training.export import export
+from embeddings.training.finetuning import Plan, fine_tune
+from embeddings.training.lexicon import Lexicon, make_lexicon
+from embeddings.training.mining import mine
+from embeddings.training.student import MAX_TOKENS, Student, teacher_folder
+from embeddings.training.tasks import Corpus, Tasks
+from embeddings.training.transplant import transplant
+from embeddings.training.vocabulary import Usage, make_tokenizer, teacher_vocabulary
+
+ALIGNMENT_REPEATS = {"wiktionary_dictionary": 2, "geovedi": 2, "tico19": 2, "pud": 2}
+"""Parallel sets that count more than once in the alignment; the rest once."""
+ALIGNMENT_LIMITS = {"gmmlu_choice": 12_000, "quran": 3_000}
+ALIGNMENT_TITLES = 20_000
+VOCABULARY_ARTICLES = 75_000
+
+
+class Recipe:
+    """The stages over one folder of data and one of results; each returns what its file holds, made if missing."""
+
+    def __init__(self, data: Path, out: Path, plan: Plan) -> None:
+        self.data = data
+        self.out = out
+        self.plan = plan
+        self.teacher = teacher_folder()
+        self.started = time.monotonic()
+
+    def run(self) -> None:
+        """Run every stage that is not done yet, up to the finished folder."""
+        corpus = Corpus.read(self.data, self.plan.seed)
+        self.say("training data read")
+        tokenizer = self.tokenizer(corpus)
+        english, indonesian = _english(corpus), _indonesian(corpus)
+        usage = Usage.count(tokenizer, teacher_vocabulary(self.teacher), english, indonesian)
+        teacher = Student.from_teacher(self.teacher)
+        aligned = self.aligned(corpus, tokenizer, usage, teacher)
+        student = Student.from_teacher(
+            self.teacher, tokenizer, transplant(teacher.rows(usage.tokens), aligned, usage.kept)
+        )
+        self.say("transplanted")
+        misses = self.misses(student, corpus)
+        fine_tune(
+            student, teacher, Tasks(corpus, *_lexicons(usage, aligned), misses), self.plan, self.out, self.say
+        )
+        export(student, tokenizer, self.out / "model")
+        self.measure(student)
+        self.say(f"the encoder is in {self.out / 'model'}")
+
+    def tokenizer(self, corpus: Corpus) -> Tokenizer:
+        """Make the vocabulary of both languages."""
+        file = self.out / "tokenizer.json"
+        if not file.exists():
+            made = make_tokenizer(
+                _indonesian(corpus), teacher_vocabulary(self.teacher), max_tokens=MAX_TOKENS
+            )
+            made.save(f"{file}.building")
+            os.replace(f"{file}.building", file)
+            self.say("vocabulary made")
+        return Tokenizer.from_file(str(file))
+
+    def aligned(self, corpus: Corpus, tokenizer: Tokenizer, usage: Usage, teacher: Student) -> np.ndarray:
+        """Align the tokens of both languages, float32 ``(tokens, dimension)``."""
+        file = self.out / "aligned.safetensors"
+        if not file.exists():
+            pairs = list(_equivalent(corpus, np.random.default_rng(self.plan.seed)))
+            initial = anchored(teacher, usage, self.plan.seed)
+            made = align(tokenizer, pairs, initial, seed=self.plan.seed, report=self.say)
+            save_file({"tokens": made}, f"{file}.building")
+            os.replace(f"{file}.building", file)
+        return load_file(file)["tokens"]
+
+    def misses(self, student: Student, corpus: Corpus) -> dict[str, list[str]]:
+        """Find near misses with the transplanted student."""
+        file = self.out / "misses.json"
+        if not file.exists():
+            made = mine(student, corpus, self.plan.seed)
+            building = file.with_suffix(".building")
+            building.write_text(json.dumps(made, ensure_ascii=False), "utf-8")
+            os.replace(building, file)
+            self.say(f"near misses found for {sum(map(bool, made.values()))} questions")
+        found: dict[str, list[str]] = json.loads(file.read_text("utf-8"))
+        return found
+
+    def measure(self, student: Student) -> None:
+        """Print the quick development figures; the full ones come from the bench."""
+        figures = evaluate_model(student.encode, student.encode, BenchData.read(self.data, quick=True))
+        for name, value in figures.items():
+            if not name.endswith(("@1", "@5")):
+                self.say(f"{name:28} {value:.3f}")
+
+    def say(self, text: str) -> None:
+        """Print a line with the minutes since the start."""
+        print(f"{(time.monotonic() - self.started) / 60:6.1f} min  {text}", file=sys.stderr, flush=True)
+
+
+def _english(corpus: Corpus) -> list[str]:
+    texts = [english for pairs in corpus.pairs.values() for english, _ in pairs]
+    texts += [group[0].passage for group in corpus.english]
+    return texts + [example.query for group in corpus.english for example in group]
+
+
+def _indonesian(corpus: Corpus) -> list[str]:
+    texts = [text for _, paragraphs, _ in corpus.news for text in paragraphs]
+    texts += [text for article in corpus.articles[:VOCABULARY_ARTICLES] for text in article]
+    texts += [indonesian for pairs in corpus.pairs.values() for _, indonesian in pairs]
+    return texts + [group[0].passage for group in corpus.indonesian]
+
+
+def _equivalent(corpus: Corpus, chance: np.random.Generator) -> Iterator[TextPair]:
+    """Yield texts that mean the same, or that belong together, for the alignment."""
+    for name, pairs in corpus.pairs.items():
+        limit = ALIGNMENT_LIMITS.get(name)
+        drawn = [pairs[number] for number in chance.permutation(len(pairs))[:limit]]
+        yield from drawn * ALIGNMENT_REPEATS.get(name, 1)
+    for group in corpus.translated:
+        yield from ((english.query, indonesian.passage) for english, indonesian in group)
+        yield from ((english.query, indonesian.query) for english, indonesian in group)
+        yield from [(group[0][0].passage, group[0][1].passage)] * 2
+    for examples in corpus.indonesian:
+        yield from ((example.query, example.passage) for example in examples)
+    yield from corpus.articles[:ALIGNMENT_TITLES]
+
+
+def _lexicons(usage: Usage, aligned: np.ndarray) -> tuple[Lexicon, Lexicon]:
+    """Return word translations into English and into Indonesian."""
+    whole = np.array([token.isalpha() and len(token) > 1 for token in usage.tokens])
+    english, indonesian = usage.english, usage.indonesian
+    only_indonesian = whole & ~usage.kept & (indonesian > english)
+    mostly_english = whole & usage.kept & (english > 2 * indonesian)
+    to_english = make_lexicon(
+        usage.tokens,
+        aligned,
+        np.flatnonzero(only_indonesian),
+        np.flatnonzero(whole & usage.kept & (english > 0)),
+    )
+    to_indonesian = make_lexicon(
+        usage.tokens, aligned, np.flatnonzero(mostly_english), np.flatnonzero(whole & (indonesian > english))
+    )
+    return to_english, to_indonesian
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the recipe; return the exit code."""
+    parser = argparse.ArgumentParser(prog="python -m embeddings.training.encoder", description=__doc__)
+    parser.add_argument("data", type=Path, metavar="DATA", help="folder of the training data")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the results, kept for going on"
+    )
+    parser.add_argument(
+        "--steps", type=int, default=Plan().steps, help="steps of fine-tuning (default: %(default)s)"
+    )
+    parser.add_argument("--seed", type=int, default=Plan().seed)
+    options = parser.parse_args(arguments)
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+        Recipe(options.data, options.out, replace(Plan(), steps=options.steps, seed=options.seed)).run()
+    except (EmbeddingError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,162 @@
+"""Fine-tunes the student: batches that teach which passage answers, and the teacher's vectors for both languages.
+
+Every step draws its batch from a generator of its own, seeded by the step, and every checkpoint holds weights and
+optimizer: a run that was stopped goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.torch import load_file, save_file
+
+from embeddings.errors import DataError
+from embeddings.training.student import EMBEDDING_ROWS, Student
+from embeddings.training.tasks import Batch, Tasks
+
+WARM_UP = 50
+LAST_RATE = 0.02
+"""What is left of the learning rate at the end."""
+CHECKPOINT_STEPS = 100
+REPORT_STEPS = 25
+GRADIENT_NORM = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The numbers of a run. ``scale`` multiplies cosines in the contrastive loss; rates are AdamW's, at their peak."""
+
+    steps: int = 1_800
+    learning_rate: float = 2e-4
+    embedding_rate: float = 1e-3
+    scale: float = 20.0
+    distillation: float = 5.0
+    seed: int = 20_230_519
+
+
+def fine_tune(
+    student: Student, teacher: Student, tasks: Tasks, plan: Plan, folder: Path, report: Callable[[str], None]
+) -> None:
+    """Train ``student`` in place for ``plan.steps``, going on from the checkpoint in ``folder`` if there is one.
+
+    Raises:
+        DataError: the checkpoint is of another plan.
+    """
+    optimizer = _optimizer(student, plan)
+    done = _resume(student, optimizer, plan, folder)
+    losses: dict[str, list[float]] = defaultdict(list)
+    started = time.monotonic()
+    for step in range(done, plan.steps):
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * _rate(step, plan.steps)
+        batch = tasks.draw(np.random.default_rng((plan.seed, step)))
+        loss, parts = _loss(student, teacher, batch, plan)
+        optimizer.zero_grad()
+        torch.autograd.backward(loss)
+        torch.nn.utils.clip_grad_norm_(student.body.parameters(), GRADIENT_NORM)
+        optimizer.step()
+        for name, value in parts.items():
+            losses[name].append(value)
+        if (step + 1) % REPORT_STEPS == 0:
+            means = "  ".join(
+                f"{name} {np.mean(values[-25:]):.3f}" for name, values in sorted(losses.items())
+            )
+            pace = (time.monotonic() - started) / (step + 1 - done)
+            report(f"step {step + 1} of {plan.steps}, {pace:.2f} s a step: {means}")
+        if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == plan.steps:
+            _checkpoint(student, optimizer, plan, step + 1, folder)
+
+
+def _loss(
+    student: Student, teacher: Student, batch: Batch, plan: Plan
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """Return the loss of a batch and its parts by name."""
+    count = len(batch.queries)
+    vectors = student.embed([*batch.queries, *batch.passages, *batch.misses])
+    queries, passages = vectors[:count], vectors[count:]
+    scores = plan.scale * queries @ passages.T
+    scores = scores.masked_fill(_same_text(batch).to(scores.device), float("-inf"))
+    target = torch.arange(count, device=scores.device)
+    forward = torch.nn.functional.cross_entropy(scores, target)
+    backward = torch.nn.functional.cross_entropy(scores[:, :count].T, target)
+    loss = (forward + backward) / 2
+    parts = {batch.task: float(loss.detach())}
+    if batch.task == "parallel" and plan.distillation:
+        with torch.no_grad():
+            aim = teacher.embed(batch.queries)
+        english, indonesian = (1 - (side * aim).sum(1).mean() for side in (queries, passages))
+        parts |= {"teacher en": float(english.detach()), "teacher id": float(indonesian.detach())}
+        loss = loss + plan.distillation * (english + indonesian)
+    return loss, parts
+
+
+def _same_text(batch: Batch) -> torch.Tensor:
+    """Return which passages are no wrong answers because they equal the right one, bool ``(queries, passages)``."""
+    numbers: dict[str, int] = {}
+    texts = [numbers.setdefault(text, len(numbers)) for text in [*batch.passages, *batch.misses]]
+    same = torch.tensor(texts)[: len(batch.queries), None] == torch.tensor(texts)[None, :]
+    return same.fill_diagonal_(False)
+
+
+def _rate(step: int, steps: int) -> float:
+    """Return the share of the peak learning rate: rising for ``WARM_UP`` steps, then falling in a line."""
+    return min((step + 1) / WARM_UP, 1.0) * (1 - (1 - LAST_RATE) * step / steps)
+
+
+def _optimizer(student: Student, plan: Plan) -> torch.optim.AdamW:
+    rows = [weight for name, weight in student.body.named_parameters() if name == EMBEDDING_ROWS]
+    rest = [weight for name, weight in student.body.named_parameters() if name != EMBEDDING_ROWS]
+    groups = [
+        # A new token is rare: its row sees few steps, so they must be longer, and decay would only shrink it.
+        {"params": rows, "peak": plan.embedding_rate, "weight_decay": 0.0},
+        {"params": rest, "peak": plan.learning_rate, "weight_decay": 0.01},
+    ]
+    return torch.optim.AdamW(groups, lr=plan.learning_rate, betas=(0.9, 0.98), fused=True)
+
+
+def _checkpoint(student: Student, optimizer: torch.optim.AdamW, plan: Plan, step: int, folder: Path) -> None:
+    tensors = {f"weights.{name}": tensor.contiguous() for name, tensor in student.body.state_dict().items()}
+    for number, state in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in state.items()}
+    building = folder / "checkpoint.building"
+    save_file(tensors, building, {"plan": json.dumps({**asdict(plan), "step": step}, sort_keys=True)})
+    os.replace(building, folder / "checkpoint.safetensors")
+
+
+def _resume(student: Student, optimizer: torch.optim.AdamW, plan: Plan, folder: Path) -> int:
+    """Load the checkpoint if there is one; return the number of steps already done."""
+    file = folder / "checkpoint.safetensors"
+    if not file.exists():
+        return 0
+    from safetensors import safe_open
+
+    with safe_open(file, framework="pt") as opened:
+        made = json.loads(opened.metadata()["plan"])
+    step = int(made.pop("step"))
+    if made != asdict(plan):
+        raise DataError(
+            f"{file} is of another plan: {made}, not {asdict(plan)}. Remove it, or give another --out."
+        )
+    tensors = load_file(file, device=str(student.device))
+    student.body.load_state_dict(
+        {
+            name.removeprefix("weights."): tensor
+            for name, tensor in tensors.items()
+            if name.startswith("weights.")
+        }
+    )
+    state: dict[int, dict[str, torch.Tensor]] = defaultdict(dict)
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, number, key = name.split(".")
+            state[int(number)][key] = tensor
+    optimizer.load_state_dict({"state": dict(state), "param_groups": optimizer.state_dict()["param_groups"]})
+    return step

@@ -1,0 +1,58 @@
+"""Finds wrong passages that look right: what the model ranks high for a question and does not answer it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from embeddings.training.data import Example, normalised
+from embeddings.training.student import Student
+from embeddings.training.tasks import Corpus
+
+DISTRACTORS = 12_000
+"""Paragraphs of encyclopedia and of news, each, among which near misses are sought."""
+DEPTH = 40
+KEPT = 8
+QUESTIONS = 2_048
+"""Questions ranked at a time: their scores take about 250 MB."""
+
+
+def mine(student: Student, corpus: Corpus, seed: int) -> dict[str, list[str]]:
+    """Return up to ``KEPT`` wrong passages by question, nearest first.
+
+    A passage that contains the answer is no miss. Indonesian questions are sought among all Indonesian passages of
+    the corpus and ``DISTRACTORS``; English ones among the English passages.
+    """
+    chance = np.random.default_rng(seed)
+    indonesian = [pair[1] for group in corpus.translated for pair in group]
+    indonesian += [example for group in corpus.indonesian for example in group]
+    crowd = [lead for _, lead in corpus.articles[:DISTRACTORS]]
+    paragraphs = [text for _, article, _ in corpus.news for text in article]
+    crowd += [paragraphs[number] for number in chance.permutation(len(paragraphs))[:DISTRACTORS]]
+    found = dict(_misses(student, indonesian, crowd))
+    found.update(_misses(student, [example for group in corpus.english for example in group], []))
+    return found
+
+
+def _misses(student: Student, asked: Sequence[Example], crowd: list[str]) -> Iterator[tuple[str, list[str]]]:
+    passages = list(dict.fromkeys([*(example.passage for example in asked), *crowd]))
+    vectors = student.encode(passages)
+    plain = [f" {normalised(text)} " for text in passages]
+    for start in range(0, len(asked), QUESTIONS):
+        part = asked[start : start + QUESTIONS]
+        scores = student.encode([example.query for example in part]) @ vectors.T
+        nearest = (
+            np.argpartition(-scores, DEPTH, axis=1)[:, :DEPTH]
+            if len(passages) > DEPTH
+            else np.argsort(-scores)
+        )
+        for row, example in enumerate(part):
+            ranked = sorted(nearest[row], key=lambda number: -scores[row, number])
+            answer = f" {normalised(example.answer)} "
+            wrong = [
+                passages[number]
+                for number in ranked
+                if passages[number] != example.passage and answer not in plain[number]
+            ]
+            yield example.query, wrong[:KEPT]
