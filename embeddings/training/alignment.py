@@ -85,9 +85,7 @@ def align(
             optimizer.step()
             schedule.step()
             total += float(loss.detach())
-        print(
-            f"alignment: epoch {epoch + 1} of {epochs}, loss {total / (len(order) // BATCH):.3f}", flush=True
-        )
+        report(f"alignment: epoch {epoch + 1} of {epochs}, loss {total / (len(order) // BATCH):.3f}")
     return table.weight.detach().numpy()
 
 

@@ -40,11 +40,11 @@ SHORTEST_PARAGRAPH = 12
 """Words; shorter paragraphs of news are captions and links."""
 
 TASK_WEIGHTS = {
-    "squad_en_id": 3.0,
-    "squad_en": 2.0,
-    "reading_id": 2.0,
-    "titles": 2.0,
-    "news": 2.0,
+    "squad_en_id": 2.5,
+    "squad_en": 2.5,
+    "reading_id": 2.5,
+    "titles": 1.5,
+    "news": 1.5,
     "parallel": 3.0,
 }
 """How often each task is drawn."""
@@ -62,6 +62,7 @@ PARALLEL_WEIGHTS = {
     "gmmlu_choice": 0.8,
     "squad_mt": 1.0,
     "wiktionary_dictionary": 1.0,
+    "squad_passages": 1.0,
 }
 """How often each parallel set is drawn: news and talks most, archaic and everyday text least."""
 CONSECUTIVE = frozenset({"geovedi", "tico19", "quran", "pud"})
@@ -129,6 +130,8 @@ class Tasks:
     ) -> None:
         """``misses`` are wrong passages by question, nearest first; questions without any are allowed."""
         self.corpus = corpus
+        passages = {one.passage: other.passage for group in corpus.translated for one, other in group}
+        self.pairs = corpus.pairs | {"squad_passages": list(passages.items())}
         self.to_english = to_english
         self.to_indonesian = to_indonesian
         self.misses = misses
@@ -210,11 +213,11 @@ class Tasks:
 
     def _parallel(self, chance: np.random.Generator) -> Batch:
         """English to its translation, a sentence or several that follow each other."""
-        names = [name for name in PARALLEL_WEIGHTS if self.corpus.pairs.get(name)]
+        names = [name for name in PARALLEL_WEIGHTS if self.pairs.get(name)]
         weights = np.array([PARALLEL_WEIGHTS[name] for name in names])
         english, indonesian = [], []
-        for number in chance.choice(len(names), 4 * BATCH, p=weights / weights.sum()):
-            pairs = self.corpus.pairs[names[number]]
+        for number in chance.choice(len(names), 2 * BATCH, p=weights / weights.sum()):
+            pairs = self.pairs[names[number]]
             first = int(chance.integers(len(pairs)))
             length = (
                 int(chance.integers(2, 4)) if names[number] in CONSECUTIVE and chance.random() < 0.3 else 1
