@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
 from pathlib import Path
@@ -26,6 +25,7 @@ from embeddings.training.bench import (
     word_rankings,
 )
 from tests.tiny_models import make_bert
+from tests.training_samples import write_rows as write
 
 RICE = "Harga beras di pasar induk naik dua persen."
 TALKS = "Menteri perdagangan memimpin perundingan ekspor di ibu kota."
@@ -57,13 +57,6 @@ def english_only(texts: list[str]) -> np.ndarray:
     """An encoder that takes every Indonesian text for the same."""
     kept = [text if "the" in text.lower().split() else "" for text in texts]
     return by_meaning(kept)
-
-
-def write(data: Path, name: str, rows: list[dict[str, Any]]) -> None:
-    file = data / f"{name}.jsonl.gz"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with gzip.open(file, "wt", encoding="utf-8") as stream:
-        stream.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def question(en: str, id: str, context_en: str, context_id: str) -> dict[str, Any]:
