@@ -14,7 +14,7 @@ from transformers import BertConfig, BertModel
 
 from embeddings.training.data import PARALLEL_NAMES
 from embeddings.training.student import MAX_TOKENS
-from embeddings.training.vocabulary import SPECIAL
+from embeddings.training.vocabulary import SPECIAL, UNKNOWN
 
 TRANSLATIONS = dict(
     pair.split("/")
@@ -41,6 +41,26 @@ def write_rows(data: Path, name: str, rows: list[dict[str, Any]]) -> None:
         stream.writelines(json.dumps(row) + "\n" for row in rows)
 
 
+def word_pieces(tokens: list[str]) -> Tokenizer:
+    """Return a lower-casing tokenizer with this vocabulary, which adds no markers."""
+    ids = {token: number for number, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.WordPiece(vocab=ids, unk_token=UNKNOWN, max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    return tokenizer
+
+
+def whole_words() -> Tokenizer:
+    """Return a tokenizer that knows every word of both languages and nothing else."""
+    return word_pieces([*SPECIAL, *INDONESIAN, *ENGLISH])
+
+
+def between_markers() -> processors.TemplateProcessing:
+    """Return what puts every text between the markers of a BERT."""
+    markers = [(name, SPECIAL.index(name)) for name in ("[CLS]", "[SEP]")]
+    return processors.TemplateProcessing(single="[CLS] $A [SEP]", special_tokens=markers)
+
+
 def make_teacher(folder: Path, *, layers: int = 1) -> Path:
     """Write a random BERT of 32 dimensions that knows the English words whole and anything else by its letters."""
     torch.manual_seed(1)
@@ -54,15 +74,14 @@ def make_teacher(folder: Path, *, layers: int = 1) -> Path:
         initializer_range=0.2,
     )
     BertModel(config, add_pooling_layer=False).save_pretrained(folder)
-    ids = {token: number for number, token in enumerate(TEACHER_TOKENS)}
-    tokenizer = Tokenizer(models.WordPiece(vocab=ids, unk_token="[UNK]", max_input_chars_per_word=100))
-    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
-    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    tokenizer.post_processor = processors.TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[(name, ids[name]) for name in ("[CLS]", "[SEP]")]
-    )
+    tokenizer = word_pieces(TEACHER_TOKENS)
+    tokenizer.post_processor = between_markers()
     tokenizer.save(str(folder / "tokenizer.json"))
     return folder
+
+
+def silent(text: str) -> None:
+    """Take a report and say nothing."""
 
 
 def sentence_pairs(count: int, *, seed: int, words: int = 6) -> list[tuple[str, str]]:
