@@ -57,7 +57,7 @@ def test_a_word_that_everything_is_near_to_is_not_everyones_translation() -> Non
     # "thing" is near to all; "ship" is a little further from "kapal" but near to it alone.
     words = ["kapal", "beras", "ikan", "thing", "ship", "rice", "fish"]
     apart = np.eye(3, dtype=np.float32)
-    vectors = np.vstack([apart + 0.6, [[1, 1, 1]], apart + 0.05])
+    vectors = np.vstack([apart + 0.6, [[1, 1, 1]], apart])
     found = make_lexicon(words, vectors, np.arange(3), np.arange(3, 7))
     assert [found[word][0] for word in words[:3]] == ["ship", "rice", "fish"]
 
