@@ -19,7 +19,6 @@ from tests.training_samples import (
     ENGLISH,
     INDONESIAN,
     TRANSLATIONS,
-    make_teacher,
     one_side,
     reading_row,
     write_rows,
@@ -35,11 +34,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def corpus(data: Path) -> Corpus:
     return Corpus.read(data, seed=1)
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> Student:
-    return Student.from_teacher(make_teacher(tmp_path_factory.mktemp("teacher")))
 
 
 def test_a_lexicon_lists_the_nearest_words_best_first() -> None:
@@ -81,45 +75,74 @@ def test_mixing_replaces_whole_words_in_any_case() -> None:
     assert mix("berasal BERAS Asal.", lexicon, 1.0, np.random.default_rng(0)) == "berasal rice origin."
 
 
-def test_near_misses_are_wrong_passages_nearest_first(corpus: Corpus, teacher: Student) -> None:
-    found = mine(teacher, corpus, seed=1)
+class ByWords(Student):
+    """A student with a meaning: a direction a word of the artificial language, so that cosine counts shared words."""
+
+    def __init__(self) -> None:
+        pass
+
+    def encode(self, texts: list[str]) -> np.ndarray:
+        known = [*ENGLISH, *INDONESIAN]
+        rows = np.array([[text.split().count(word) for word in known] + [0.1] for text in texts])
+        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+
+
+def test_near_misses_are_sought_in_the_language_of_the_question(corpus: Corpus) -> None:
+    found = mine(ByWords(), corpus, seed=1)
     indonesian = [pair[1] for group in corpus.translated for pair in group]
     indonesian += [example for group in corpus.indonesian for example in group]
     english = [example for group in corpus.english for example in group]
     assert set(found) == {example.query for example in [*indonesian, *english]}
-    others = {example.passage for example in indonesian} | {lead for _, lead in corpus.articles}
-    others |= {text for _, paragraphs, _ in corpus.news for text in paragraphs}
-    for example in indonesian:
-        assert set(found[example.query]) <= others - {example.passage}
-    for example in english:
-        listed = found[example.query]
-        assert set(listed) <= {other.passage for other in english} - {example.passage}
-        cosines = teacher.encode(listed) @ teacher.encode([example.query])[0]
-        assert len(listed) == mining_module.KEPT
-        assert (np.diff(cosines) <= 2e-2).all()
+    crowd = {lead for _, lead in corpus.articles}
+    crowd |= {text for _, paragraphs, _ in corpus.news for text in paragraphs}
+    for asked, pool in (
+        (indonesian, crowd | {example.passage for example in indonesian}),
+        (english, {example.passage for example in english}),
+    ):
+        for example in asked:
+            assert len(found[example.query]) == mining_module.KEPT
+            assert set(found[example.query]) <= pool - {example.passage}
+    assert crowd & {text for texts in found.values() for text in texts}
 
 
-def test_a_passage_with_the_answer_is_no_near_miss(corpus: Corpus, teacher: Student) -> None:
+@pytest.mark.parametrize(("depth", "wanted"), [(40, 5), (3, 2)])
+def test_near_misses_come_nearest_first(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch, depth: int, wanted: int
+) -> None:
+    monkeypatch.setattr(mining_module, "DEPTH", depth)  # its own passage is among the three nearest
+    nearest = ["a fish boat ship", "a fish boat", "a ship", "a boat rice rice rice", "a judge"]
+    asked = Example("fish boat ship", "fish boat ship 9", 15, "9")
+    others = [Example(f"why {text}", text, 0, text) for text in reversed(nearest)]
+    small = replace(corpus, english=[[example] for example in [*others, asked]])
+    assert mine(ByWords(), small, seed=1)[asked.query] == nearest[:wanted]
+
+
+def test_the_right_passage_is_no_near_miss_even_where_its_answer_is_part_of_a_word(corpus: Corpus) -> None:
+    asked = Example("Apa yang naik ?", "harga berasnya naik", 6, "beras")
+    other = Example("Apa yang turun ?", "harga ikannya turun", 6, "ikan")
+    small = replace(corpus, english=[[asked], [other]])
+    assert mine(ByWords(), small, seed=1)[asked.query] == [other.passage]
+
+
+def test_a_passage_with_the_answer_is_no_near_miss(corpus: Corpus) -> None:
     example = Example("What is the rice price ?", "The price is Rp 7,5 .", 16, "7,5")
     told, untold = "Rice: the price is 7.5 today .", "The rice price is 17,5 today ."
     pool = [example, Example("Why ?", told, 0, "Rice"), Example("How ?", untold, 18, "17,5")]
     small = replace(corpus, english=[[one] for one in pool])
-    assert mine(teacher, small, seed=1)[example.query] == [untold]
+    assert mine(ByWords(), small, seed=1)[example.query] == [untold]
 
 
 @pytest.mark.xfail(
     strict=True, reason="misses are kept by question: the second passage's overwrite the first's"
 )
-def test_a_question_asked_of_two_passages_has_no_near_miss_that_answers_it(
-    corpus: Corpus, teacher: Student
-) -> None:
+def test_a_question_asked_of_two_passages_has_no_near_miss_that_answers_it(corpus: Corpus) -> None:
     asked = [
         Example("When was the match ?", "The match was in 1950 .", 17, "1950"),
         Example("When was the match ?", "The match was in 1972 .", 17, "1972"),
     ]
     others = [Example(f"What is {word} ?", f"The {word} is old .", 0, "old") for word in ENGLISH[:5]]
     small = replace(corpus, english=[[one] for one in [*asked, *others]])
-    found = mine(teacher, small, seed=1)[asked[0].query]
+    found = mine(ByWords(), small, seed=1)[asked[0].query]
     assert {example.passage for example in asked}.isdisjoint(found)
 
 
