@@ -114,7 +114,6 @@ def test_questions_without_an_answer_are_no_examples() -> None:
     assert found == [Example("Apa beras ?", "Soal beras adalah 7 .", 18, "7")]
 
 
-@pytest.mark.xfail(strict=True, raises=ValueError, reason="each language of a row is held back by itself")
 def test_a_translated_row_is_left_out_if_one_of_its_languages_is_held_back(tmp_path: Path) -> None:
     data = write_training_data(tmp_path)
     before = Corpus.read(data, seed=1).translated
@@ -124,7 +123,6 @@ def test_a_translated_row_is_left_out_if_one_of_its_languages_is_held_back(tmp_p
     assert Corpus.read(data, seed=1).translated == before
 
 
-@pytest.mark.xfail(strict=True, raises=KeyError, reason="fields are taken without a look")
 def test_a_row_without_a_field_is_named(tmp_path: Path) -> None:
     data = write_training_data(tmp_path)
     write_rows(data, "parallel/tico19", [{"en": "The flood", "id": "Banjir"}, {"en": "The rain"}])

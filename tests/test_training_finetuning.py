@@ -23,8 +23,6 @@ from embeddings.training.tasks import Batch, Tasks
 from embeddings.training.vocabulary import SPECIAL
 from tests.training_samples import ENGLISH, between_markers, make_teacher, sentence_pairs, silent, whole_words
 
-RENAMED = pytest.mark.filterwarnings("ignore:The `get_word_embedding_dimension` method:FutureWarning")
-
 
 @pytest.fixture(scope="module")
 def teacher_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -234,7 +232,6 @@ def exported(teacher_path: Path, folder: Path) -> Student:
     return made
 
 
-@RENAMED
 def test_the_exported_folder_is_a_model_that_anyone_can_load(teacher_path: Path, tmp_path: Path) -> None:
     from sentence_transformers import SentenceTransformer
 
@@ -270,8 +267,6 @@ def test_the_exported_folder_is_a_model_that_anyone_can_load(teacher_path: Path,
     assert np.array_equal(model.encode_document(texts), vectors)
 
 
-@pytest.mark.xfail(strict=True, reason="a pooler is added with random weights")
-@RENAMED
 def test_the_same_weights_are_exported_as_the_same_files(teacher_path: Path, tmp_path: Path) -> None:
     exported(teacher_path, tmp_path / "one")
     exported(teacher_path, tmp_path / "other")

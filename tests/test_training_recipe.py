@@ -54,8 +54,6 @@ def teacher(teacher_path: Path) -> Student:
     return Student.from_teacher(teacher_path)
 
 
-RENAMED = pytest.mark.filterwarnings("ignore:The `get_word_embedding_dimension` method:FutureWarning")
-
 # Compounds last, and rare: what is learnt after all words are whole.
 INDONESIAN_TEXT = [indonesian for _, indonesian in sentence_pairs(120, seed=4)]
 INDONESIAN_TEXT += [f"{one}{other}" for one, other in zip(INDONESIAN, INDONESIAN[7:], strict=False)]
@@ -99,9 +97,6 @@ def test_letters_of_other_scripts_are_not_taken_over(small: None) -> None:
     assert {"страна", "##国"}.isdisjoint(made.get_vocab())
 
 
-@pytest.mark.xfail(
-    strict=True, reason="pieces that are equally frequent are numbered in the order of a hash table"
-)
 def test_the_same_text_makes_the_same_vocabulary(monkeypatch: pytest.MonkeyPatch, teacher_path: Path) -> None:
     monkeypatch.setattr(vocabulary, "INDONESIAN_SIZE", 120)
     monkeypatch.setattr(vocabulary, "SIZE", 130)
@@ -159,9 +154,6 @@ def test_alignment_passes_over_texts_without_tokens(small: None) -> None:
     assert np.isfinite(align(tokenizer, pairs, start, epochs=1, seed=1, report=silent)).all()
 
 
-@pytest.mark.xfail(
-    strict=True, raises=ZeroDivisionError, reason="an epoch of fewer pairs than a batch has no steps"
-)
 def test_too_few_pairs_to_align_are_reported(small: None) -> None:
     tokenizer = whole_words()
     start = np.ones((tokenizer.get_vocab_size(), 32), dtype=np.float32)
@@ -218,7 +210,6 @@ def run(
     return command
 
 
-@RENAMED
 def test_the_command_makes_a_model_and_goes_on_from_its_stages(
     run: Callable[..., int],
     teacher_path: Path,
@@ -273,7 +264,6 @@ def test_the_command_makes_a_model_and_goes_on_from_its_stages(
     assert not (out / "aligned.safetensors").exists()
 
 
-@RENAMED
 def test_another_seed_in_the_same_folder_is_refused(
     run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

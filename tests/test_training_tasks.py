@@ -132,9 +132,6 @@ def test_a_passage_with_the_answer_is_no_near_miss(corpus: Corpus) -> None:
     assert mine(ByWords(), small, seed=1)[example.query] == [untold]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="misses are kept by question: the second passage's overwrite the first's"
-)
 def test_a_question_asked_of_two_passages_has_no_near_miss_that_answers_it(corpus: Corpus) -> None:
     asked = [
         Example("When was the match ?", "The match was in 1950 .", 17, "1950"),

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from embeddings.errors import DataError
 from embeddings.training.data import TextPair
 from embeddings.training.student import Student
 from embeddings.training.vocabulary import Usage
@@ -38,7 +39,7 @@ def anchored(teacher: Student, usage: Usage, seed: int) -> np.ndarray:
     """Return where the alignment starts, float32 ``(tokens, dimension)``.
 
     A token kept from the teacher starts as the teacher's vector of it alone, longer the rarer it is (as Model2Vec
-    weighs them, Tulkens & van Dongen 2024); others start near nothing, at random.
+    weighs them, Tulkens & van Dongen 2024); others start at random.
     """
     dimension = teacher.body.config.hidden_size
     rows = np.random.default_rng(seed).normal(0, 0.05, (len(usage.tokens), dimension)).astype(np.float32)
@@ -61,6 +62,10 @@ def align(
     """Return aligned token vectors, float32 ``(tokens, dimension)``, starting from ``initial`` of that shape."""
     left, right = (token_ids(tokenizer, [pair[side] for pair in pairs]) for side in (0, 1))
     kept = [number for number in range(len(pairs)) if left[number] and right[number]]
+    if len(kept) < BATCH:
+        raise DataError(
+            f"The alignment needs at least {BATCH} pairs of texts, got {len(kept)}. Add parallel data."
+        )
     table = torch.nn.EmbeddingBag.from_pretrained(torch.from_numpy(initial.copy()), freeze=False, mode="mean")
     optimizer = torch.optim.Adam(table.parameters(), lr=LEARNING_RATE, fused=True)
     chance = np.random.default_rng(seed)

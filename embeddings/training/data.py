@@ -77,15 +77,28 @@ def held_back(data: Path) -> frozenset[str]:
     return frozenset(texts)
 
 
+def text_pairs(data: Path, name: str) -> list[TextPair]:
+    """Read the English and Indonesian texts of ``DATA/<name>.jsonl.gz``.
+
+    Raises:
+        DataError: the file cannot be read, or a row lacks one of them.
+    """
+    pairs = [(row.get("en"), row.get("id")) for row in read_rows(data, name)]
+    for number, pair in enumerate(pairs, start=1):
+        if not all(isinstance(text, str) for text in pair):
+            raise DataError(f"{data / name}.jsonl.gz, row {number}: en, id must be texts")
+    return [(str(english), str(indonesian)) for english, indonesian in pairs]
+
+
 def parallel(data: Path, held: frozenset[str]) -> dict[str, list[TextPair]]:
     """Return English–Indonesian pairs by the name of their set, without those whose text is held back."""
     return {
         name: [
-            (row["en"], row["id"])
-            for row in read_rows(data, f"parallel/{name}")
-            if row["en"].strip()
-            and row["id"].strip()
-            and held.isdisjoint((normalised(row["en"]), normalised(row["id"])))
+            (english, indonesian)
+            for english, indonesian in text_pairs(data, f"parallel/{name}")
+            if english.strip()
+            and indonesian.strip()
+            and held.isdisjoint((normalised(english), normalised(indonesian)))
         ]
         for name in PARALLEL_NAMES
     }

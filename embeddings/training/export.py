@@ -29,13 +29,16 @@ def export(student: Student, tokenizer: Tokenizer, folder: Path) -> None:
     body = building / "body"
     student.body.save_pretrained(body)
     special = {"unk": "[UNK]", "sep": "[SEP]", "pad": "[PAD]", "cls": "[CLS]", "mask": "[MASK]"}
-    PreTrainedTokenizerFast(
+    PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
         tokenizer_object=tokenizer,
         model_max_length=MAX_TOKENS,
         **{f"{name}_token": text for name, text in special.items()},
     ).save_pretrained(body)
     transformer = Transformer(str(body), max_seq_length=MAX_TOKENS)
-    pooling = Pooling(transformer.get_word_embedding_dimension(), pooling_mode="mean")
+    # A pooler that no vector passes through, but that loaders of BERT expect: the same in every export.
+    for parameter in transformer.model.pooler.parameters():
+        torch.nn.init.zeros_(parameter)
+    pooling = Pooling(student.body.config.hidden_size, pooling_mode="mean")
     model = SentenceTransformer(modules=[transformer, pooling, Normalize()], device="cpu")
     model.save_pretrained(str(building / "model"), create_model_card=False)
     made = building / "model"

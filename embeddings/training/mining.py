@@ -39,6 +39,9 @@ def _misses(student: Student, asked: Sequence[Example], crowd: list[str]) -> Ite
     passages = list(dict.fromkeys([*(example.passage for example in asked), *crowd]))
     vectors = student.encode(passages)
     plain = [f" {normalised(text)} " for text in passages]
+    right: dict[str, list[Example]] = {}
+    for example in asked:
+        right.setdefault(example.query, []).append(example)
     for start in range(0, len(asked), QUESTIONS):
         part = asked[start : start + QUESTIONS]
         scores = student.encode([example.query for example in part]) @ vectors.T
@@ -49,10 +52,11 @@ def _misses(student: Student, asked: Sequence[Example], crowd: list[str]) -> Ite
         )
         for row, example in enumerate(part):
             ranked = sorted(nearest[row], key=lambda number: -scores[row, number])
-            answer = f" {normalised(example.answer)} "
+            own = {other.passage for other in right[example.query]}
+            answers = {f" {normalised(other.answer)} " for other in right[example.query]}
             wrong = [
                 passages[number]
                 for number in ranked
-                if passages[number] != example.passage and answer not in plain[number]
+                if passages[number] not in own and not any(answer in plain[number] for answer in answers)
             ]
             yield example.query, wrong[:KEPT]

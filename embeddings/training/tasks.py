@@ -21,6 +21,7 @@ from embeddings.training.data import (
     examples,
     held_back,
     news_articles,
+    normalised,
     parallel,
     read_rows,
 )
@@ -100,16 +101,28 @@ class Corpus:
         held = held_back(data)
         chance = np.random.default_rng(seed)
         rows = read_rows(data, "reading/squad_en_id.train")
-        translated = list(zip(examples(rows, held, "_en"), examples(rows, held, "_id"), strict=True))
+        translated = [
+            (english[0], indonesian[0])
+            for row in rows
+            if (english := examples([row], held, "_en")) and (indonesian := examples([row], held, "_id"))
+        ]
         idk_mrc, facqa, squad = (
             examples(read_rows(data, f"reading/{name}.train"), held)
             for name in ("idk_mrc", "facqa", "squad_en")
         )
-        articles = [(title, paragraphs[0]) for title, paragraphs in encyclopedia(data) if paragraphs]
+        articles = [
+            (title, paragraphs[0])
+            for title, paragraphs in encyclopedia(data)
+            if paragraphs and normalised(paragraphs[0]) not in held
+        ]
         drawn = chance.permutation(len(articles))[:WIKI_ARTICLES]
         news = []
         for headline, paragraphs, summary in news_articles(data):
-            whole = [text for text in paragraphs if len(text.split()) >= SHORTEST_PARAGRAPH]
+            whole = [
+                text
+                for text in paragraphs
+                if len(text.split()) >= SHORTEST_PARAGRAPH and normalised(text) not in held
+            ]
             if len(whole) >= 3:
                 news.append((headline, whole, sentences(summary)))
         return cls(

@@ -78,9 +78,14 @@ def make_tokenizer(indonesian: Iterable[str], english: list[str], *, max_tokens:
             reached, so that English is split as the teacher splits it.
         max_tokens: longest input, in tokens; what is beyond is cut.
     """
+    indonesian = list(indonesian)
     learnt = _bert(models.WordPiece(unk_token=UNKNOWN))
+    # Equally frequent pairs are merged in the order of their numbers, and the trainer numbers pieces of one letter in
+    # the order of a hash table unless they are given.
+    letters = _letters(learnt, indonesian)
+    given = [*SPECIAL, *letters, *(f"##{letter}" for letter in letters)]
     trainer = trainers.WordPieceTrainer(
-        vocab_size=INDONESIAN_SIZE, special_tokens=list(SPECIAL), limit_alphabet=ALPHABET, show_progress=False
+        vocab_size=INDONESIAN_SIZE, special_tokens=given, limit_alphabet=len(letters), show_progress=False
     )
     learnt.train_from_iterator(indonesian, trainer)
     pieces = learnt.get_vocab()
@@ -99,6 +104,15 @@ def make_tokenizer(indonesian: Iterable[str], english: list[str], *, max_tokens:
     )
     tokenizer.enable_truncation(max_tokens)
     return tokenizer
+
+
+def _letters(tokenizer: Tokenizer, texts: Iterable[str]) -> list[str]:
+    """Return the ``ALPHABET`` most frequent characters, as the tokenizer normalises them."""
+    counted: Counter[str] = Counter()
+    for text in texts:
+        counted.update(tokenizer.normalizer.normalize_str(text))
+    ranked = sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    return sorted([letter for letter, _ in ranked if not letter.isspace()][:ALPHABET])
 
 
 def _bert(model: models.Model) -> Tokenizer:
