@@ -34,7 +34,7 @@ GRADIENT_NORM = 1.0
 class Plan:
     """The numbers of a run. ``scale`` multiplies cosines in the contrastive loss; rates are AdamW's, at their peak."""
 
-    steps: int = 1_800
+    steps: int = 1_000
     learning_rate: float = 2e-4
     embedding_rate: float = 1e-3
     scale: float = 20.0
