@@ -44,7 +44,8 @@ class WordPairs(Tasks):
     def draw(self, chance: np.random.Generator) -> Batch:
         self.drawn += 1
         chosen = [self.pairs[number] for number in chance.permutation(len(self.pairs))[:16]]
-        return Batch("parallel", [pair[0] for pair in chosen], [pair[1] for pair in chosen], [])
+        english, indonesian = ([pair[side] for pair in chosen] for side in (0, 1))
+        return Batch("parallel", english, indonesian, [], english, english)
 
 
 def make_student(teacher_path: Path) -> Student:
@@ -129,7 +130,7 @@ def test_fine_tuning_lowers_the_loss_and_finds_translations(
     fine_tune(learner, teacher, WordPairs(), plan, tmp_path, said.append)
     after = figures()
     assert len(said) == 4
-    losses = [float(line.split("parallel ")[1].split()[0]) for line in said]
+    losses = [float(line.split(": parallel ")[1].split()[0]) for line in said]
     assert losses[-1] < losses[0] / 2
     # Sentences it has not seen.
     assert before[0] < 0.2
@@ -191,7 +192,8 @@ def test_distillation_draws_both_languages_to_the_teachers_english() -> None:
 
     learner = Fixed((1, 0), (0, 1), (0.6, 0.8), (0, 1))
     aim = Fixed((1, 0), (1, 0))
-    batch = Batch("parallel", ["rice", "ship"], ["beras", "kapal"], [])
+    english = ["rice", "ship"]
+    batch = Batch("parallel", english, ["beras", "kapal"], [], english, english)
     losses = [
         finetuning._loss(learner, aim, batch, Plan(distillation=weight))  # type: ignore[arg-type]
         for weight in (0.0, 5.0)
@@ -199,11 +201,11 @@ def test_distillation_draws_both_languages_to_the_teachers_english() -> None:
     assert set(losses[0][1]) == {"parallel"}
     assert losses[1][1] == {
         "parallel": losses[0][1]["parallel"],
-        "teacher en": pytest.approx(0.5),
-        "teacher id": pytest.approx(0.7),
+        "parallel from teacher, query": pytest.approx(0.5),
+        "parallel from teacher, passage": pytest.approx(0.7),
     }
     assert float(losses[1][0]) == pytest.approx(float(losses[0][0]) + 5 * 1.2)
-    other = replace(batch, task="news")
+    other = replace(batch, english_queries=[], english_passages=[])
     assert float(finetuning._loss(learner, aim, other, Plan())[0]) == float(losses[0][0])  # type: ignore[arg-type]
 
 

@@ -89,12 +89,14 @@ def _loss(
     backward = torch.nn.functional.cross_entropy(scores[:, :count].T, target)
     loss = (forward + backward) / 2
     parts = {batch.task: float(loss.detach())}
-    if batch.task == "parallel" and plan.distillation:
-        with torch.no_grad():
-            aim = teacher.embed(batch.queries)
-        english, indonesian = (1 - (side * aim).sum(1).mean() for side in (queries, passages))
-        parts |= {"teacher en": float(english.detach()), "teacher id": float(indonesian.detach())}
-        loss = loss + plan.distillation * (english + indonesian)
+    sides = (("query", queries, batch.english_queries), ("passage", passages[:count], batch.english_passages))
+    for side, ours, english in sides if plan.distillation else ():
+        if english:
+            with torch.no_grad():
+                aim = teacher.embed(english)
+            distance = 1 - (ours * aim).sum(1).mean()
+            parts[f"{batch.task} from teacher, {side}"] = float(distance.detach())
+            loss = loss + plan.distillation * distance
     return loss, parts
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self, TypeVar
 
@@ -41,12 +41,12 @@ SHORTEST_PARAGRAPH = 12
 """Words; shorter paragraphs of news are captions and links."""
 
 TASK_WEIGHTS = {
-    "squad_en_id": 2.5,
+    "squad_en_id": 2.0,
     "squad_en": 2.5,
-    "reading_id": 2.5,
-    "titles": 1.5,
-    "news": 1.5,
-    "parallel": 3.0,
+    "reading_id": 2.0,
+    "titles": 1.0,
+    "news": 1.0,
+    "parallel": 4.0,
 }
 """How often each task is drawn."""
 
@@ -72,12 +72,18 @@ CONSECUTIVE = frozenset({"geovedi", "tico19", "quran", "pud"})
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Queries with the passage that belongs to each, in the same order, and one near miss for each or none."""
+    """Queries with the passage that belongs to each, in the same order, and one near miss for each or none.
+
+    ``english_queries`` and ``english_passages`` say the same in English, in the same order, for the teacher to look at;
+    they are empty where there is no such text.
+    """
 
     task: str
     queries: list[str]
     passages: list[str]
-    misses: list[str]
+    misses: list[str] = field(default_factory=list)
+    english_queries: list[str] = field(default_factory=list)
+    english_passages: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,23 +175,28 @@ class Tasks:
         kind = chance.random()
         asking, answering = (0, 1) if kind < 0.6 else (1, 1) if kind < 0.75 else (1, 0)
         chosen = [_one(group, chance) for group in _some(self.corpus.translated, BATCH, chance)]
+        passages = [window(pair[answering], chance) for pair in chosen]
         return Batch(
             "squad_en_id",
             [pair[asking].query for pair in chosen],
-            [window(pair[answering], chance) for pair in chosen],
+            passages,
             self._near_misses([pair[1] for pair in chosen], chance) if answering == 1 else [],
+            [pair[0].query for pair in chosen],
+            passages if answering == 0 else [],
         )
 
     def _english(self, chance: np.random.Generator) -> Batch:
         """English to English, or to the passage in word-by-word Indonesian."""
         chosen = [_one(group, chance) for group in _some(self.corpus.english, BATCH, chance)]
-        passages, misses = [window(example, chance) for example in chosen], self._near_misses(chosen, chance)
+        queries = [example.query for example in chosen]
+        english, misses = [window(example, chance) for example in chosen], self._near_misses(chosen, chance)
+        passages = english
         if chance.random() < 0.5:
             passages, misses = (
                 [mix(text, self.to_indonesian, MIX_RATE, chance) for text in texts]
-                for texts in (passages, misses)
+                for texts in (english, misses)
             )
-        return Batch("squad_en", [example.query for example in chosen], passages, misses)
+        return Batch("squad_en", queries, passages, misses, queries, english)
 
     def _indonesian(self, chance: np.random.Generator) -> Batch:
         """Indonesian to Indonesian, or the question in word-by-word English."""
@@ -202,7 +213,7 @@ class Tasks:
             window(Example("", lead, int(chance.integers(len(lead) + 1))), chance, LEAD_WORDS)
             for _, lead in chosen
         ]
-        return Batch("titles", queries, passages, [])
+        return Batch("titles", queries, passages)
 
     def _news(self, chance: np.random.Generator) -> Batch:
         """A headline or summary to the article's beginning, or a sentence to the paragraphs around it."""
@@ -222,7 +233,7 @@ class Tasks:
                 passage = " ".join(around)
             queries.append(window(Example("", query), chance, QUERY_WORDS))
             passages.append(window(Example("", passage), chance))
-        return Batch("news", self._maybe_english(queries, chance), passages, [])
+        return Batch("news", self._maybe_english(queries, chance), passages)
 
     def _parallel(self, chance: np.random.Generator) -> Batch:
         """English to its translation, a sentence or several that follow each other."""
@@ -238,7 +249,7 @@ class Tasks:
             part = pairs[first : first + length]
             english.append(" ".join(pair[0] for pair in part))
             indonesian.append(" ".join(pair[1] for pair in part))
-        return Batch("parallel", english, indonesian, [])
+        return Batch("parallel", english, indonesian, [], english, english)
 
     def _maybe_english(self, queries: list[str], chance: np.random.Generator) -> list[str]:
         if chance.random() < 0.5:
