@@ -37,6 +37,9 @@ ALIGNMENT_REPEATS = {"wiktionary_dictionary": 2, "geovedi": 2, "tico19": 2, "pud
 ALIGNMENT_LIMITS = {"gmmlu_choice": 12_000, "quran": 3_000}
 ALIGNMENT_TITLES = 20_000
 VOCABULARY_ARTICLES = 75_000
+START_SHARE = 0.3
+"""How much of the transplanted weights the finished ones keep (WiSE-FT, Wortsman et al. 2022): what fine-tuning changed
+too far for its few questions is taken back. See docs/encoder.md for what it brings."""
 
 
 class Recipe:
@@ -62,10 +65,11 @@ class Recipe:
             self.teacher, tokenizer, transplant(teacher.rows(usage.tokens), aligned, usage.kept)
         )
         self.say("transplanted")
-        misses = self.misses(student, corpus)
+        misses, start = self.misses(student, corpus), student.weights()
         fine_tune(
             student, teacher, Tasks(corpus, *_lexicons(usage, aligned), misses), self.plan, self.out, self.say
         )
+        student.blend(start, START_SHARE)
         export(student, tokenizer, self.out / "model")
         self.measure(student)
         self.say(f"the encoder is in {self.out / 'model'}")

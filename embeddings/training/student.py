@@ -80,6 +80,17 @@ class Student:
         matrix: Vectors = self.body.state_dict()[EMBEDDING_ROWS].float().cpu().numpy()
         return matrix[[known.get(token, known["[UNK]"]) for token in tokens]]
 
+    def weights(self) -> dict[str, torch.Tensor]:
+        """Return a copy of all weights by name."""
+        return {name: tensor.clone() for name, tensor in self.body.state_dict().items()}
+
+    def blend(self, other: dict[str, torch.Tensor], share: float) -> None:
+        """Move every weight ``share`` (0 to 1) of the way to ``other``, as ``weights`` returns them."""
+        mixed = {
+            name: torch.lerp(tensor, other[name], share) for name, tensor in self.body.state_dict().items()
+        }
+        self.body.load_state_dict(mixed)
+
     def embed(self, texts: Sequence[str], max_tokens: int = TRAINING_TOKENS) -> torch.Tensor:
         """Return float32 unit rows ``(texts, dimension)`` on the device, through which gradients flow."""
         ids = [_cut(encoding.ids, max_tokens) for encoding in self.tokenizer.encode_batch(list(texts))]
