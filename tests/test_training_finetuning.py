@@ -279,3 +279,14 @@ def test_the_same_weights_are_exported_as_the_same_files(teacher_path: Path, tmp
     exported(teacher_path, tmp_path / "one")
     assert read_sums(tmp_path / "one") == before
     assert sorted(file.name for file in tmp_path.iterdir()) == ["one", "other"]
+
+
+def test_blending_goes_part_of_the_way(teacher_path: Path) -> None:
+    learner = make_student(teacher_path)
+    start = learner.weights()
+    other = {name: tensor + 4.0 for name, tensor in start.items()}
+    learner.blend(other, 0.25)
+    for name, tensor in learner.weights().items():
+        torch.testing.assert_close(tensor, start[name] + 1.0)
+    learner.blend(start, 1.0)
+    assert all(torch.equal(tensor, start[name]) for name, tensor in learner.weights().items())
