@@ -32,12 +32,12 @@ class StoredOnly(Embeddings):
     """Stands where a vector store wants a model that it is not going to use."""
 
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        """Refuse."""
-        raise NotImplementedError
+        """Refuse: whoever gets here has measured the wrong thing."""
+        raise NotImplementedError("the vectors are stored; nothing is embedded here")
 
     def embed_query(self, text: str) -> list[float]:
-        """Refuse."""
-        raise NotImplementedError
+        """Refuse: whoever gets here has measured the wrong thing."""
+        raise NotImplementedError("the vectors are stored; nothing is embedded here")
 
 
 def load_embeddings() -> Embeddings:
