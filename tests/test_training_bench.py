@@ -12,7 +12,7 @@ import pytest
 
 from embeddings.errors import DataError, EmbeddingError, ModelError
 from embeddings.training import bench as bench_module
-from embeddings.training import student
+from embeddings.training import student, vector_cache
 from embeddings.training.bench import (
     BenchData,
     Task,
@@ -326,7 +326,7 @@ class CountingEncoder:
 
 
 def test_the_cache_encodes_no_text_of_a_model_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_module, "_CHUNK", 2)
+    monkeypatch.setattr(vector_cache, "_CHUNK", 2)
     cache, first = VectorCache(tmp_path / "cache"), CountingEncoder("first")
     encode = cache.through(first, "passages")  # type: ignore[arg-type]
     texts = [RICE, TALKS, QUAKE]

@@ -8,9 +8,7 @@ what decides whether a model is good enough is measured elsewhere.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
-import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -27,6 +25,8 @@ from embeddings.errors import DataError, EmbeddingError, ModelError
 from embeddings.metrics import Estimate, estimate, retrieval_scores
 from embeddings.training.data import encyclopedia, news_articles, normalised, read_rows
 from embeddings.training.student import teacher_folder
+from embeddings.training.vector_cache import VectorCache, progress
+from embeddings.training.word_search import word_search
 
 Encode = Callable[[list[str]], Vectors]
 """Texts to float32 unit rows, shape ``(len(texts), dimension)``."""
@@ -46,12 +46,8 @@ SEED = 20_230_519
 RETRIEVAL = ("ndcg@10", "recall@1", "recall@5", "recall@10")
 ACCURACY = ("accuracy",)
 
-_CHUNK = 4_096
-"""Texts a cache file; an interrupted run loses one at most."""
 _BLOCK_SCORES = 16_000_000
 """Scores held at a time: 64 MB of float32."""
-_HEAP_BYTES = 64_000_000
-_ANALYZER = "words"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +188,7 @@ def word_rankings(bench: BenchData) -> dict[str, Rows]:
         texts = bench.queries if task.side == "queries" else bench.passages
         key = task.side.encode() + task.pool.tobytes()
         if key not in indexes:
-            indexes[key] = _word_search(texts, task.pool)
+            indexes[key] = word_search(texts, task.pool, DEPTH)
         lines = [indexes[key](bench.queries[row]) for row in task.questions]
         found[task.name] = np.array([line + [-1] * (DEPTH - len(line)) for line in lines], dtype=np.int64)
     return found
@@ -233,55 +229,6 @@ def _share(sums: NDArray[np.float64], counts: NDArray[np.float64], axis: int = -
     return np.sum(sums, axis=axis) / np.sum(counts, axis=axis)
 
 
-class VectorCache:
-    """Vectors on disk, by what the model is and what the texts are, so that no text is encoded twice."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-
-    def through(self, encoder: SentenceEncoder, kind: Literal["queries", "passages"]) -> Encode:
-        """Return the encoder's function for ``kind``, which looks here first and keeps here what it computes."""
-        encode = encoder.encode_queries if kind == "queries" else encoder.encode_passages
-        model = _sha256(json.dumps([encoder.fingerprint, encoder.dtype, kind], sort_keys=True))
-
-        def cached(texts: list[str]) -> Vectors:
-            chunks = [texts[start : start + _CHUNK] for start in range(0, len(texts), _CHUNK)]
-            parts = []
-            for done, chunk in enumerate(chunks):
-                _progress(f"{encoder.fingerprint['name']}: {done * _CHUNK:,} of {len(texts):,} {kind}")
-                parts.append(self._vectors(model, chunk, encode, encoder.dimension))
-            return np.concatenate(parts)
-
-        return cached
-
-    def _vectors(self, model: str, texts: list[str], encode: Encode, dimension: int) -> Vectors:
-        file = self._folder / f"{model[:16]}-{_sha256(json.dumps(texts))[:32]}.npy"
-        if file.exists():
-            return _read_vectors(file, (len(texts), dimension))
-        vectors = encode(texts)
-        self._folder.mkdir(parents=True, exist_ok=True)
-        # Complete or not at all: a run that is stopped leaves no half of a file under its name.
-        unfinished = file.with_suffix(f".{os.getpid()}.unfinished")
-        with unfinished.open("wb") as stream:
-            np.save(stream, vectors, allow_pickle=False)
-        unfinished.replace(file)
-        return vectors
-
-
-def _read_vectors(file: Path, shape: tuple[int, int]) -> Vectors:
-    try:
-        vectors = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"{file} cannot be read as vectors ({error}). Delete it and run again") from error
-    if vectors.shape != shape or vectors.dtype != np.float32:
-        raise DataError(
-            f"{file} must hold float32 of shape {shape}, got {vectors.dtype} of {vectors.shape}. "
-            "Delete it and run again"
-        )
-    found: Vectors = vectors
-    return found
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code: 0, or 1 for a reported error."""
     options = _parser().parse_args(arguments)
@@ -309,7 +256,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="sentence-transformers model, may be given again (default: Tanya's)",
     )
-    parser.add_argument("--quick", action="store_true", help="few distractors, no intervals: under a minute")
+    parser.add_argument("--quick", action="store_true", help="few distractors, no intervals")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     parser.add_argument(
         "--cache", type=Path, metavar="FOLDER", help="keep vectors there for the next run (default: nowhere)"
@@ -335,9 +282,9 @@ def _all_figures(
         measured.append(encoder.fingerprint)
         ranked = rankings(vectors.through(encoder, "queries"), vectors.through(encoder, "passages"), bench)
         figures[name or encoder.fingerprint["name"]] = measure(ranked, bench, intervals=intervals)
-    _progress("BM25")
+    progress("BM25")
     figures["BM25"] = measure(word_rankings(bench), bench, intervals=intervals)
-    _progress("")
+    progress("")
     return figures
 
 
@@ -434,44 +381,6 @@ def _distractors(texts: Iterable[str], taken: set[str], wanted: int | None) -> l
     return found
 
 
-def _word_search(texts: list[str], pool: Rows) -> Callable[[str], list[int]]:
-    """Index the rows ``pool`` of ``texts`` in memory; return a search for up to ten rows, best first."""
-    import tantivy
-
-    words = (
-        tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
-        .filter(tantivy.Filter.remove_long(40))
-        .filter(tantivy.Filter.lowercase())
-        .build()
-    )
-    builder = tantivy.SchemaBuilder()
-    builder.add_integer_field("row", fast=True, indexed=True)
-    builder.add_text_field("text", tokenizer_name=_ANALYZER, index_option="freq")
-    schema = builder.build()
-    index = tantivy.Index(schema)
-    index.config_reader("manual")
-    index.register_tokenizer(_ANALYZER, words)
-    # One thread keeps the order of texts, and so of equal scores, the same at every run.
-    writer = index.writer(_HEAP_BYTES, 1)
-    for row in pool.tolist():
-        document = tantivy.Document()
-        document.add_integer("row", row)
-        document.add_text("text", texts[row])
-        writer.add_document(document)
-    writer.commit()
-    writer.wait_merging_threads()
-    index.reload()
-    searcher = index.searcher()
-
-    def search(question: str) -> list[int]:
-        terms = [tantivy.Query.term_query(schema, "text", word) for word in words.analyze(question)]
-        query = tantivy.Query.boolean_query([(tantivy.Occur.Should, term) for term in terms])
-        hits = searcher.search(query, DEPTH, count=False).hits
-        return [int(row or 0) for row in searcher.fast_field_values("row", [address for _, address in hits])]
-
-    return search
-
-
 def _checked(vectors: Vectors, texts: list[str]) -> Vectors:
     if not isinstance(vectors, np.ndarray) or vectors.ndim != 2 or len(vectors) != len(texts):
         shape = getattr(vectors, "shape", type(vectors).__name__)
@@ -484,15 +393,6 @@ def _checked(vectors: Vectors, texts: list[str]) -> Vectors:
             f"{lengths.min():.3f} to {lengths.max():.3f}"
         )
     return vectors
-
-
-def _sha256(text: str) -> str:
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def _progress(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
