@@ -181,6 +181,21 @@ def test_equal_passages_are_no_wrong_answers() -> None:
     assert parts == {"news": pytest.approx(loss)}
 
 
+def test_rounds_of_queries_count_as_batches_of_their_own() -> None:
+    passages, misses = ["beras", "kapal", "beras"], ["ikan"]
+    asked = [["one", "two", "three"], ["satu", "dua", "tiga"]]
+    vectors = torch.nn.functional.normalize(
+        torch.randn(10, 8, generator=torch.Generator().manual_seed(4)), dim=1
+    )
+    both = loss_of(Batch("written", [*asked[0], *asked[1]], passages, misses), vectors)[0]
+    alone = [
+        loss_of(Batch("written", queries, passages, misses), torch.cat([rows, vectors[6:]]))[0]
+        for queries, rows in zip(asked, (vectors[:3], vectors[3:6]), strict=True)
+    ]
+    assert both == pytest.approx(np.mean(alone), abs=1e-5)
+    assert alone[0] != pytest.approx(alone[1], abs=1e-2)
+
+
 def test_distillation_draws_both_languages_to_the_teachers_english() -> None:
     class Fixed:
         def __init__(self, *rows: tuple[float, float]) -> None:

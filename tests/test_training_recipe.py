@@ -13,22 +13,22 @@ from tokenizers import Tokenizer
 
 from embeddings.errors import DataError
 from embeddings.model_folder import ModelFolder
-from embeddings.training import alignment, finetuning, student, vocabulary
+from embeddings.training import alignment, finetuning, student, vocabulary, written
 from embeddings.training import encoder as encoder_module
 from embeddings.training.alignment import align, anchored
 from embeddings.training.data import PARALLEL_NAMES
 from embeddings.training.encoder import main
 from embeddings.training.student import EMBEDDING_ROWS, Student
-from embeddings.training.transplant import transplant
+from embeddings.training.transplant import GLOSS_SHARE, explain, stretch, transplant
 from embeddings.training.vocabulary import SPECIAL, Usage, make_tokenizer, teacher_vocabulary
 from tests.training_samples import (
     ENGLISH,
     INDONESIAN,
-    TRANSLATIONS,
     make_teacher,
     sentence_pairs,
     silent,
     whole_words,
+    write_tables,
     write_training_data,
 )
 
@@ -196,13 +196,44 @@ def test_transplant_keeps_known_rows_and_averages_the_rest() -> None:
         assert made[token] == pytest.approx(expected, abs=1e-5)
 
 
+def test_a_word_with_glosses_means_mostly_what_they_say(teacher: Student) -> None:
+    tokens = ["beras", "pasar", "rice", "induk"]
+    made = np.random.default_rng(2).normal(size=(4, 32)).astype(np.float32)
+    known = np.array([False, False, True, False])
+    glosses = {"beras": ("rice",), "rice": ("fish",), "induk": ("the price of rice", "market")}
+    found = explain(made, tokens, known, glosses, teacher)
+    rice, price, market = teacher.rows(["rice", "price", "market"])
+    assert found[0] == pytest.approx(GLOSS_SHARE * rice + (1 - GLOSS_SHARE) * made[0], abs=1e-5)
+    # What is known or has no gloss stays; a second gloss counts half as much; function words of a gloss do not count.
+    assert np.array_equal(found[[1, 2]], made[[1, 2]])
+    meaning = ((rice + price) / 2 + market / 2) / 1.5
+    assert found[3] == pytest.approx(GLOSS_SHARE * meaning + (1 - GLOSS_SHARE) * made[3], abs=1e-5)
+
+
+def test_a_gloss_of_function_words_alone_counts(teacher: Student) -> None:
+    made = np.zeros((1, 32), dtype=np.float32)
+    found = explain(made, ["di"], np.array([False]), {"di": ("in",)}, teacher)
+    assert found[0] == pytest.approx(GLOSS_SHARE * teacher.rows(["i", "##n"]).mean(axis=0), abs=1e-5)
+
+
+def test_new_rows_are_stretched_to_the_length_of_known_ones() -> None:
+    rows = np.array([[3, 4], [0, 1], [0, 3], [6, 8]], dtype=np.float32)
+    known = np.array([True, False, False, True])
+    made = stretch(rows, known)
+    assert made.tolist() == [[3, 4], [0, 3.75], [0, 11.25], [6, 8]]
+    assert made.dtype == np.float32
+    assert np.array_equal(stretch(rows, np.ones(4, dtype=bool)), rows)
+
+
 @pytest.fixture
 def run(
     small: None, teacher_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., int]:
     monkeypatch.setattr(encoder_module, "teacher_folder", lambda: teacher_path)
     monkeypatch.setattr(finetuning, "REPORT_STEPS", 1)
-    data = write_training_data(tmp_path / "data")
+    data = write_tables(write_training_data(tmp_path / "data"))
+    monkeypatch.setattr(written, "GLOSSES", data / "glosses.tsv")
+    monkeypatch.setattr(written, "QUESTIONS", data / "questions.tsv")
 
     def command(*more: str) -> int:
         return main([str(data), "--out", str(tmp_path / "out"), "--steps", "3", *more])
@@ -309,24 +340,3 @@ def test_wrong_usage_ends_with_two(capsys: pytest.CaptureFixture[str]) -> None:
         main(["data"])
     assert ended.value.code == 2
     assert "--out" in capsys.readouterr().err
-
-
-def test_translations_are_whole_words_of_one_language_each() -> None:
-    tokens = [*SPECIAL, "beras", "##an", "x", "dan2", "rice", "market", "thing", "di"]
-    place = {token: number for number, token in enumerate(tokens)}
-    english, indonesian = np.zeros(len(tokens)), np.zeros(len(tokens))
-    for token, (one, other) in {
-        "beras": (0, 5), "##an": (0, 5), "x": (0, 5), "dan2": (0, 5), "rice": (5, 0), "market": (5, 4), "di": (0, 9),
-    }.items():  # fmt: skip
-        english[place[token]], indonesian[place[token]] = one, other
-    kept = np.array([token in {*SPECIAL, "rice", "market", "thing"} for token in tokens])
-    near = np.eye(len(tokens), dtype=np.float32)
-    for token in ("##an", "x", "dan2", "rice", "market"):
-        near[place[token]] = near[place["beras"]]
-    near[place["di"]] = near[place["thing"]]
-    to_english, to_indonesian = encoder_module._lexicons(Usage(tokens, english, indonesian, kept), near)
-    # "thing" is in no English text, so that nothing becomes it; "market" is too Indonesian to be replaced.
-    assert set(to_english) == {"beras"}
-    assert set(to_english["beras"]) == {"rice", "market"}
-    assert to_indonesian == {"rice": ("beras",)}
-    assert TRANSLATIONS["rice"] == "beras"

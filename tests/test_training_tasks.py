@@ -10,11 +10,12 @@ import pytest
 
 from embeddings.training import mining as mining_module
 from embeddings.training import tasks as tasks_module
+from embeddings.training import written as written_module
 from embeddings.training.data import Example
-from embeddings.training.lexicon import make_lexicon, mix
-from embeddings.training.mining import mine
+from embeddings.training.mining import alike, mine
 from embeddings.training.student import Student
-from embeddings.training.tasks import TASK_WEIGHTS, Batch, Corpus, Tasks
+from embeddings.training.tasks import TASK_WEIGHTS, Batch, Corpus, Tasks, mix
+from embeddings.training.written import Question
 from tests.training_samples import (
     ENGLISH,
     INDONESIAN,
@@ -22,38 +23,17 @@ from tests.training_samples import (
     one_side,
     reading_row,
     write_rows,
+    write_tables,
     write_training_data,
 )
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_training_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def corpus(data: Path) -> Corpus:
-    return Corpus.read(data, seed=1)
-
-
-def test_a_lexicon_lists_the_nearest_words_best_first() -> None:
-    words = ["beras", "nasi", "kapal", "rice", "cooked", "ship", "boat"]
-    vectors = np.array(
-        [[1, 0, 0.05], [0, 0, 1], [0, 1, 0], [1, 0, 0], [-1, -1, -1], [0, 1, 0.1], [0, 1, 0.4]],
-        dtype=np.float32,
-    )
-    found = make_lexicon(words, vectors, np.array([0, 1, 2]), np.array([3, 4, 5, 6]))
-    # Nothing is near enough to "nasi"; "cooked" is near nothing; "boat" is close behind "ship".
-    assert found == {"beras": ("rice",), "kapal": ("ship", "boat")}
-
-
-def test_a_word_that_everything_is_near_to_is_not_everyones_translation() -> None:
-    # "thing" is near to all; "ship" is a little further from "kapal" but near to it alone.
-    words = ["kapal", "beras", "ikan", "thing", "ship", "rice", "fish"]
-    apart = np.eye(3, dtype=np.float32)
-    vectors = np.vstack([apart + 0.6, [[1, 1, 1]], apart])
-    found = make_lexicon(words, vectors, np.arange(3), np.arange(3, 7))
-    assert [found[word][0] for word in words[:3]] == ["ship", "rice", "fish"]
+def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
+    data = write_tables(write_training_data(tmp_path_factory.mktemp("data")))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(written_module, "QUESTIONS", data / "questions.tsv")
+        return Corpus.read(data, seed=1)
 
 
 def test_mixing_replaces_the_wanted_share_and_leaves_the_rest_as_it_is() -> None:
@@ -145,15 +125,17 @@ def test_a_question_asked_of_two_passages_has_no_near_miss_that_answers_it(corpu
 
 def make_tasks(corpus: Corpus) -> Tasks:
     """Tasks that translate word by word as the artificial language does."""
-    to_indonesian = {english: (other,) for english, other in TRANSLATIONS.items()}
-    to_english = {other: (english,) for english, other in TRANSLATIONS.items()}
+    glosses = {other: (english,) for english, other in TRANSLATIONS.items()}
     groups = [
         *corpus.english,
         *corpus.indonesian,
         *([pair[1] for pair in group] for group in corpus.translated),
     ]
     misses = {example.query: [f"Bukan {example.query}"] for group in groups for example in group}
-    return Tasks(corpus, to_english, to_indonesian, misses)
+    others = [
+        [other for other in range(len(corpus.written)) if other != one] for one in range(len(corpus.written))
+    ]
+    return Tasks(corpus, glosses, misses, np.array(others))
 
 
 def batches(tasks: Tasks, name: str, monkeypatch: pytest.MonkeyPatch, count: int = 12) -> list[Batch]:
@@ -166,11 +148,13 @@ def test_the_same_seed_and_step_draw_the_same_batch(corpus: Corpus) -> None:
     drawn = [tasks.draw(np.random.default_rng((5, step))) for step in range(90)]
     # Drawn in another order, as after going on from a checkpoint.
     assert drawn[20:] == [again.draw(np.random.default_rng((5, step))) for step in range(20, 90)]
-    assert {batch.task for batch in drawn} == set(TASK_WEIGHTS)
+    assert {batch.task for batch in drawn} == {*TASK_WEIGHTS, "gists"}
     assert drawn[0] != tasks.draw(np.random.default_rng((6, 0)))
     for batch in drawn:
-        assert len(batch.queries) == len(batch.passages) > 0
-        assert len(batch.misses) <= len(batch.queries)
+        assert len(batch.queries) in (len(batch.passages), 2 * len(batch.passages))
+        assert len(batch.misses) <= len(batch.passages) > 0
+        assert len(batch.english_queries) in (0, len(batch.queries))
+        assert len(batch.english_passages) in (0, len(batch.passages))
 
 
 def test_a_batch_holds_one_question_of_a_passage(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -213,14 +197,87 @@ def test_translated_batches_are_of_one_pair_of_languages(
     }
     seen = set()
     for batch in batches(make_tasks(corpus), "squad_en_id", monkeypatch, 30):
-        asking, answering = languages(batch.queries), languages(batch.passages)
-        assert len(asking) == len(answering) == 1
-        seen.add((*asking, *answering))
-        for query, passage in zip(batch.queries, batch.passages, strict=True):
-            assert passage in right[query]
+        count = len(batch.passages)
+        rounds = [batch.queries[start : start + count] for start in range(0, len(batch.queries), count)]
+        (answering,) = languages(batch.passages)
+        asking = tuple(next(iter(languages(queries))) for queries in rounds)
+        assert all(len(languages(queries)) == 1 for queries in rounds)
+        seen.add((*asking, answering))
+        for queries in rounds:
+            for query, passage in zip(queries, batch.passages, strict=True):
+                assert passage in right[query]
         # Near misses are Indonesian, which would tell them from English passages at once.
-        assert len(batch.misses) == (len(batch.queries) if answering == {"id"} else 0)
-    assert seen == {("en", "id"), ("id", "id"), ("id", "en")}
+        assert len(batch.misses) == (count if answering == "id" else 0)
+        for queries in (batch.english_queries[:count], batch.english_queries[-count:]):
+            assert languages(queries) == {"en"}
+            assert [right[query] for query in queries] == [right[query] for query in rounds[0]]
+    assert seen == {("en", "id", "id"), ("id", "en")}
+
+
+def test_written_questions_ask_in_both_languages_or_by_the_gist(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    about = {question.passage: question for question in corpus.written}
+    assert any(len(question.paragraphs) == 2 for question in corpus.written)
+    seen, some_titled = set(), False
+    for batch in batches(make_tasks(corpus), "written", monkeypatch, 30):
+        seen.add(batch.task)
+        asked = [next(about[known] for known in about if text.endswith(known)) for text in batch.passages]
+        assert len(set(batch.passages)) == len(batch.passages) == len(corpus.written)
+        if batch.task == "gists":
+            assert batch.queries == batch.english_queries == [question.gist for question in asked]
+        else:
+            english = [question.english for question in asked]
+            assert batch.queries == english + [question.indonesian for question in asked]
+            assert batch.english_queries == english * 2
+        shown = zip(batch.passages, asked, strict=True)
+        titled = [
+            question.title for text, question in shown if text == f"{question.title}. {question.passage}"
+        ]
+        plain = sum(text == question.passage for text, question in zip(batch.passages, asked, strict=True))
+        assert all(titled)
+        assert len(titled) + plain == len(asked)
+        some_titled |= 0 < len(titled) < plain
+    assert seen == {"written", "gists"}
+    assert some_titled
+
+
+def test_long_written_passages_are_cut_at_times(corpus: Corpus, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = " ".join(f"kata{number}" for number in range(100))
+    long = replace(corpus, written=[Question("Why ?", "Mengapa ?", "Gist .", (text,), "", False)])
+    lengths = [
+        len(batch.passages[0].split()) for batch in batches(make_tasks(long), "written", monkeypatch, 40)
+    ]
+    assert set(lengths) == {100, tasks_module.PASSAGE_WORDS}
+
+
+def test_a_batch_of_written_questions_holds_neighbours(
+    corpus: Corpus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tasks_module, "BATCH", 12)
+    monkeypatch.setattr(tasks_module, "NEIGHBOURS", 4)
+    many = [Question(f"What {n} ?", f"Apa {n} ?", f"{n}", (f"teks {n}",), "", False) for n in range(60)]
+    tasks = make_tasks(replace(corpus, written=many))
+    # Each is about the same as the others of its ten.
+    tasks.alike = np.array([[ten * 10 + other for other in range(10)] for ten in range(6) for _ in range(10)])
+    monkeypatch.setattr(tasks_module, "TASK_WEIGHTS", dict.fromkeys(TASK_WEIGHTS, 0.0) | {"written": 1.0})
+    for step in range(10):
+        numbers = [int(text.split()[-1]) for text in tasks.draw(np.random.default_rng(step)).passages]
+        assert len(set(numbers)) == 12
+        tens = [number // 10 for number in numbers]
+        assert len(set(tens)) <= 5
+        assert max(map(tens.count, tens)) >= 3
+
+
+def test_questions_alike_are_the_nearest_by_gist(monkeypatch: pytest.MonkeyPatch) -> None:
+    gists = ["rice price market", "rice price", "ship wave", "rice", "ship wave fish fish fish"]
+    questions = [Question("?", "?", gist, (gist,), "", False) for gist in gists]
+    monkeypatch.setattr(mining_module, "ALIKE", 2)
+    monkeypatch.setattr(mining_module, "QUESTIONS", 2)
+    found = alike(ByWords(), questions)
+    assert found[:, 0].tolist() == [1, 0, 4, 1, 2]
+    assert found[0].tolist() == [1, 3]
+    assert alike(ByWords(), questions[:1]).shape == (1, 0)
 
 
 def test_english_passages_and_their_near_misses_change_language_together(

@@ -12,9 +12,10 @@ import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
 
-from embeddings.training.data import PARALLEL_NAMES
+from embeddings.training.data import PARALLEL_NAMES, detokenise, read_rows
 from embeddings.training.student import MAX_TOKENS
 from embeddings.training.vocabulary import SPECIAL, UNKNOWN
+from embeddings.training.written import name_of
 
 TRANSLATIONS = dict(
     pair.split("/")
@@ -82,6 +83,26 @@ def make_teacher(folder: Path, *, layers: int = 1) -> Path:
 
 def silent(text: str) -> None:
     """Take a report and say nothing."""
+
+
+def write_tables(data: Path) -> Path:
+    """Write ``glosses.tsv`` and ``questions.tsv`` over the texts that ``write_training_data`` made; return the folder.
+
+    Every encyclopedia lead has a question, and the first two paragraphs of the first news article have one together.
+    """
+    words = {other: english for english, other in TRANSLATIONS.items()}
+    glosses = "".join(f"{other}\t{english}; a thing\n" for other, english in words.items())
+    (data / "glosses.tsv").write_text(glosses, "utf-8")
+    passages = [row["paragraphs"][:1] for row in read_rows(data, "wiki/id_wikipedia_leads")]
+    passages.append([detokenise(text) for text in read_rows(data, "news/indosum")[0]["paragraphs"][:2]])
+    lines = []
+    for parts in passages:
+        indonesian = " ".join(word for word in " ".join(parts).split() if word in words)
+        english = " ".join(words[word] for word in indonesian.split())
+        name = "+".join(map(name_of, parts))
+        lines.append(f"{name}\tWhere is {english} ?\tDi mana {indonesian} ?\tGist: {english} .\n")
+    (data / "questions.tsv").write_text("".join(lines), "utf-8")
+    return data
 
 
 def sentence_pairs(count: int, *, seed: int, words: int = 6) -> list[tuple[str, str]]:

@@ -27,6 +27,7 @@ from embeddings.training.data import encyclopedia, news_articles, normalised, re
 from embeddings.training.student import teacher_folder
 from embeddings.training.vector_cache import VectorCache, progress
 from embeddings.training.word_search import word_search
+from embeddings.training.written import read_questions
 
 Encode = Callable[[list[str]], Vectors]
 """Texts to float32 unit rows, shape ``(len(texts), dimension)``."""
@@ -91,11 +92,13 @@ class BenchData:
         )
         facqa = _fields(data, "reading/facqa.valid", "question", "context")
         sentences = _fields(data, "parallel_dev/ntrex", "en", "id")[: QUICK_SENTENCES if quick else None]
+        written = [question for question in read_questions(data) if question.development]
         wiki = (text for _, paragraphs in encyclopedia(data) for text in paragraphs)
         news = (text for _, paragraphs, _ in news_articles(data) for text in paragraphs)
         taken = {normalised(text) for row in squad for text in row[2:]} | {
             normalised(row[1]) for row in facqa
         }
+        taken |= {normalised(text) for question in written for text in question.paragraphs}
         encyclopedic = _distractors(wiki, taken, QUICK_DISTRACTORS if quick else WIKI_DISTRACTORS)
         newspaper = _distractors(news, taken, QUICK_DISTRACTORS if quick else None)
 
@@ -109,18 +112,25 @@ class BenchData:
         articles = passages.rows(row[1] for row in facqa)
         paragraphs = passages.rows(newspaper)
         crowd = np.concatenate([passages.rows(encyclopedic), paragraphs])
+        wanted = passages.rows(question.passage for question in written)
+        written_en, written_id = (
+            queries.rows(question.english for question in written),
+            queries.rows(question.indonesian for question in written),
+        )
         left, right = queries.rows(row[0] for row in sentences), queries.rows(row[1] for row in sentences)
         tasks = (
             Task("en-id", in_english, indonesian, _pool(indonesian, crowd)),
             Task("id-id", in_indonesian, indonesian, _pool(indonesian, crowd)),
             Task("facqa", from_news, articles, _pool(articles, paragraphs)),
+            Task("written en-id", written_en, wanted, _pool(wanted, crowd)),
+            Task("written id-id", written_id, wanted, _pool(wanted, crowd)),
             Task("en-en", in_english, english, _pool(english)),
             Task("en-id small", in_english, indonesian, _pool(indonesian)),
             Task("id-id small", in_indonesian, indonesian, _pool(indonesian)),
             Task("ntrex en-id", left, right, _pool(right), "queries", ACCURACY),
             Task("ntrex id-en", right, left, _pool(left), "queries", ACCURACY),
         )
-        return cls(queries.texts, passages.texts, tasks)
+        return cls(queries.texts, passages.texts, tuple(task for task in tasks if len(task.questions)))
 
 
 def evaluate_model(encode_queries: Encode, encode_passages: Encode, bench: BenchData) -> dict[str, float]:

@@ -25,17 +25,19 @@ from embeddings.training.bench import BenchData, evaluate_model
 from embeddings.training.data import TextPair
 from embeddings.training.export import export
 from embeddings.training.finetuning import Plan, fine_tune
-from embeddings.training.lexicon import Lexicon, make_lexicon
-from embeddings.training.mining import mine
+from embeddings.training.mining import alike, mine
 from embeddings.training.student import MAX_TOKENS, Student, teacher_folder
 from embeddings.training.tasks import Corpus, Tasks
-from embeddings.training.transplant import transplant
+from embeddings.training.transplant import explain, stretch, transplant
 from embeddings.training.vocabulary import Usage, make_tokenizer, teacher_vocabulary
+from embeddings.training.written import Glosses, read_glosses
 
 ALIGNMENT_REPEATS = {"wiktionary_dictionary": 2, "geovedi": 2, "tico19": 2, "pud": 2}
 """Parallel sets that count more than once in the alignment; the rest once."""
 ALIGNMENT_LIMITS = {"gmmlu_choice": 12_000, "quran": 3_000}
 ALIGNMENT_TITLES = 20_000
+GLOSS_REPEATS = 3
+"""How often the first gloss of a word counts; each further one counts once less, but once."""
 VOCABULARY_ARTICLES = 75_000
 START_SHARE = 0.3
 """How much of the transplanted weights the finished ones keep (WiSE-FT, Wortsman et al. 2022): what fine-tuning changed
@@ -50,25 +52,25 @@ class Recipe:
         self.out = out
         self.plan = plan
         self.teacher = teacher_folder()
+        self.glosses = read_glosses()
         self.started = time.monotonic()
 
     def run(self) -> None:
         """Run every stage that is not done yet, up to the finished folder."""
         corpus = Corpus.read(self.data, self.plan.seed)
-        self.say("training data read")
+        self.say(f"training data read, {len(corpus.written):,} written questions among it")
         tokenizer = self.tokenizer(corpus)
         english, indonesian = _english(corpus), _indonesian(corpus)
         usage = Usage.count(tokenizer, teacher_vocabulary(self.teacher), english, indonesian)
         teacher = Student.from_teacher(self.teacher)
         aligned = self.aligned(corpus, tokenizer, usage, teacher)
-        student = Student.from_teacher(
-            self.teacher, tokenizer, transplant(teacher.rows(usage.tokens), aligned, usage.kept)
-        )
+        rows = transplant(teacher.rows(usage.tokens), aligned, usage.kept)
+        rows = stretch(explain(rows, usage.tokens, usage.kept, self.glosses, teacher), usage.kept)
+        student = Student.from_teacher(self.teacher, tokenizer, rows)
         self.say("transplanted")
         misses, start = self.misses(student, corpus), student.weights()
-        fine_tune(
-            student, teacher, Tasks(corpus, *_lexicons(usage, aligned), misses), self.plan, self.out, self.say
-        )
+        tasks = Tasks(corpus, self.glosses, misses, alike(teacher, corpus.written))
+        fine_tune(student, teacher, tasks, self.plan, self.out, self.say)
         student.blend(start, START_SHARE)
         export(student, tokenizer, self.out / "model")
         self.measure(student)
@@ -91,6 +93,7 @@ class Recipe:
         file = self.out / "aligned.safetensors"
         if not file.exists():
             pairs = list(_equivalent(corpus, np.random.default_rng(self.plan.seed)))
+            pairs += _explained(self.glosses)
             initial = anchored(teacher, usage, self.plan.seed)
             made = align(tokenizer, pairs, initial, seed=self.plan.seed, report=self.say)
             save_file({"tokens": made}, f"{file}.building")
@@ -149,22 +152,11 @@ def _equivalent(corpus: Corpus, chance: np.random.Generator) -> Iterator[TextPai
     yield from corpus.articles[:ALIGNMENT_TITLES]
 
 
-def _lexicons(usage: Usage, aligned: np.ndarray) -> tuple[Lexicon, Lexicon]:
-    """Return word translations into English and into Indonesian."""
-    whole = np.array([token.isalpha() and len(token) > 1 for token in usage.tokens])
-    english, indonesian = usage.english, usage.indonesian
-    only_indonesian = whole & ~usage.kept & (indonesian > english)
-    mostly_english = whole & usage.kept & (english > 2 * indonesian)
-    to_english = make_lexicon(
-        usage.tokens,
-        aligned,
-        np.flatnonzero(only_indonesian),
-        np.flatnonzero(whole & usage.kept & (english > 0)),
-    )
-    to_indonesian = make_lexicon(
-        usage.tokens, aligned, np.flatnonzero(mostly_english), np.flatnonzero(whole & (indonesian > english))
-    )
-    return to_english, to_indonesian
+def _explained(glosses: Glosses) -> Iterator[TextPair]:
+    """Yield words with their glosses for the alignment, the commonest gloss most often."""
+    for word, found in glosses.items():
+        for place, gloss in enumerate(found):
+            yield from [(gloss, word)] * max(GLOSS_REPEATS - place, 1)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

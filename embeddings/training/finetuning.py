@@ -79,33 +79,45 @@ def _loss(
     student: Student, teacher: Student, batch: Batch, plan: Plan
 ) -> tuple[torch.Tensor, dict[str, float]]:
     """Return the loss of a batch and its parts by name."""
-    count = len(batch.queries)
+    asked, count = len(batch.queries), len(batch.passages)
     vectors = student.embed([*batch.queries, *batch.passages, *batch.misses])
-    queries, passages = vectors[:count], vectors[count:]
+    queries, passages = vectors[:asked], vectors[asked:]
     scores = plan.scale * queries @ passages.T
     scores = scores.masked_fill(_same_text(batch).to(scores.device), float("-inf"))
-    target = torch.arange(count, device=scores.device)
+    target = torch.arange(asked, device=scores.device) % count
     forward = torch.nn.functional.cross_entropy(scores, target)
-    backward = torch.nn.functional.cross_entropy(scores[:, :count].T, target)
+    # Backward each round by itself: the queries of the others are as right.
+    rounds = scores[:, :count].T.reshape(-1, count)
+    backward = torch.nn.functional.cross_entropy(rounds, target.sort().values)
     loss = (forward + backward) / 2
     parts = {batch.task: float(loss.detach())}
+    if not plan.distillation:
+        return loss, parts
+    aims = _aims(teacher, batch)
     sides = (("query", queries, batch.english_queries), ("passage", passages[:count], batch.english_passages))
-    for side, ours, english in sides if plan.distillation else ():
+    for side, ours, english in sides:
         if english:
-            with torch.no_grad():
-                aim = teacher.embed(english)
-            distance = 1 - (ours * aim).sum(1).mean()
+            distance = 1 - (ours * torch.stack([aims[text] for text in english])).sum(1).mean()
             parts[f"{batch.task} from teacher, {side}"] = float(distance.detach())
             loss = loss + plan.distillation * distance
     return loss, parts
+
+
+@torch.no_grad()
+def _aims(teacher: Student, batch: Batch) -> dict[str, torch.Tensor]:
+    """Return the teacher's vector of every English text of the batch; many stand on both sides, or in two rounds."""
+    english = list(dict.fromkeys([*batch.english_queries, *batch.english_passages]))
+    return dict(zip(english, teacher.embed(english), strict=True)) if english else {}
 
 
 def _same_text(batch: Batch) -> torch.Tensor:
     """Return which passages are no wrong answers because they equal the right one, bool ``(queries, passages)``."""
     numbers: dict[str, int] = {}
     texts = [numbers.setdefault(text, len(numbers)) for text in [*batch.passages, *batch.misses]]
-    same = torch.tensor(texts)[: len(batch.queries), None] == torch.tensor(texts)[None, :]
-    return same.fill_diagonal_(False)
+    own = torch.arange(len(batch.queries)) % len(batch.passages)
+    same = torch.tensor(texts)[own, None] == torch.tensor(texts)[None, :]
+    same[torch.arange(len(own)), own] = False
+    return same
 
 
 def _rate(step: int, steps: int) -> float:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embeddings.training.data import Example, normalised
 from embeddings.training.student import Student
 from embeddings.training.tasks import Corpus
+from embeddings.training.written import Question
 
 DISTRACTORS = 12_000
 """Paragraphs of encyclopedia and of news, each, among which near misses are sought."""
 DEPTH = 40
 KEPT = 8
+ALIKE = 24
+"""How many written questions about like things are known of each."""
 QUESTIONS = 2_048
 """Questions ranked at a time: their scores take about 250 MB."""
 
@@ -60,3 +64,22 @@ def _misses(student: Student, asked: Sequence[Example], crowd: list[str]) -> Ite
                 if passages[number] not in own and not any(answer in plain[number] for answer in answers)
             ]
             yield example.query, wrong[:KEPT]
+
+
+def alike(teacher: Student, questions: Sequence[Question]) -> NDArray[np.int64]:
+    """Return for each question the ``ALIKE`` others whose gists are most similar, nearest first.
+
+    Shape ``(questions, min(ALIKE, questions - 1))``.
+    """
+    wanted = min(ALIKE, max(len(questions) - 1, 0))
+    found = np.empty((len(questions), wanted), dtype=np.int64)
+    if not wanted:
+        return found
+    vectors = teacher.encode([question.gist for question in questions])
+    for start in range(0, len(questions), QUESTIONS):
+        scores = vectors[start : start + QUESTIONS] @ vectors.T
+        for row, line in enumerate(scores, start=start):
+            line[row] = -np.inf
+            nearest = np.argpartition(-line, wanted - 1)[:wanted]
+            found[row] = nearest[np.argsort(-line[nearest], kind="stable")]
+    return found

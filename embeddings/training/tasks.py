@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embeddings.training.data import (
     Example,
@@ -25,15 +26,23 @@ from embeddings.training.data import (
     parallel,
     read_rows,
 )
-from embeddings.training.lexicon import Lexicon, mix
+from embeddings.training.written import Glosses, Question, read_questions, to_indonesian
 
 Item = TypeVar("Item")
 
 BATCH = 64
 """Questions a batch; short texts come in multiples of it."""
+NEIGHBOURS = 8
+"""Written questions of a batch that are about like things: the wrong passages are then near misses of each other."""
 PASSAGE_WORDS = 64
 LEAD_WORDS = 48
 QUERY_WORDS = 24
+GIST_SHARE = 0.15
+"""How many batches of the written task ask by the gist instead of the question."""
+PART_SHARE = 0.3
+"""How many of their passages are cut to ``PASSAGE_WORDS``, the part drawn at random."""
+TITLE_SHARE = 0.3
+"""How many of the encyclopedia's follow their title, as passages of an index do."""
 MIX_RATE = 0.8
 """Share of the words with known translations that are replaced in a mixed text."""
 WIKI_ARTICLES = 100_000
@@ -41,12 +50,13 @@ SHORTEST_PARAGRAPH = 12
 """Words; shorter paragraphs of news are captions and links."""
 
 TASK_WEIGHTS = {
+    "written": 14.0,
     "squad_en_id": 2.0,
-    "squad_en": 2.5,
-    "reading_id": 2.0,
+    "squad_en": 2.0,
+    "reading_id": 2.5,
     "titles": 1.0,
     "news": 1.0,
-    "parallel": 4.0,
+    "parallel": 3.0,
 }
 """How often each task is drawn."""
 
@@ -72,10 +82,11 @@ CONSECUTIVE = frozenset({"geovedi", "tico19", "quran", "pud"})
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Queries with the passage that belongs to each, in the same order, and one near miss for each or none.
+    """Queries with the passage that belongs to each, in the same order, and near misses or none.
 
-    ``english_queries`` and ``english_passages`` say the same in English, in the same order, for the teacher to look at;
-    they are empty where there is no such text.
+    There may be several rounds of queries over the same passages, since a passage costs several times as much as a
+    query: query ``i`` belongs to passage ``i % len(passages)``. ``english_queries`` and ``english_passages`` say the
+    same in English, in the same order, for the teacher to look at; they are empty where there is no such text.
     """
 
     task: str
@@ -93,6 +104,7 @@ class Corpus:
     translated: list[list[tuple[Example, Example]]]
     english: list[list[Example]]
     indonesian: list[list[Example]]
+    written: list[Question]
     articles: list[tuple[str, str]]
     news: list[tuple[str, list[str], list[str]]]
     pairs: dict[str, list[TextPair]]
@@ -104,7 +116,13 @@ class Corpus:
         Raises:
             DataError: a file is missing or malformed.
         """
-        held = held_back(data)
+        questions = read_questions(data)
+        held = held_back(data) | {
+            normalised(text)
+            for question in questions
+            if question.development
+            for text in (question.english, question.indonesian, *question.paragraphs)
+        }
         chance = np.random.default_rng(seed)
         rows = read_rows(data, "reading/squad_en_id.train")
         translated = [
@@ -135,6 +153,11 @@ class Corpus:
             _grouped(translated, lambda pair: pair[1].passage),
             _grouped(squad, lambda example: example.passage),
             _grouped([*idk_mrc, *facqa], lambda example: example.passage),
+            [
+                question
+                for question in questions
+                if held.isdisjoint(map(normalised, (question.english, *question.paragraphs)))
+            ],
             [articles[number] for number in drawn],
             news,
             parallel(data, held),
@@ -145,15 +168,23 @@ class Tasks:
     """Draws batches from a corpus; the generator that is passed decides which."""
 
     def __init__(
-        self, corpus: Corpus, to_english: Lexicon, to_indonesian: Lexicon, misses: Mapping[str, list[str]]
+        self, corpus: Corpus, glosses: Glosses, misses: Mapping[str, list[str]], alike: NDArray[np.int64]
     ) -> None:
-        """``misses`` are wrong passages by question, nearest first; questions without any are allowed."""
+        """Take what the batches are made of.
+
+        Args:
+            corpus: the training texts.
+            glosses: English for Indonesian words, by which texts are mixed.
+            misses: wrong passages by question, nearest first; questions without any are allowed.
+            alike: for every written question the others that are about the most similar things, ``(written, any)``.
+        """
         self.corpus = corpus
         passages = {one.passage: other.passage for group in corpus.translated for one, other in group}
         self.pairs = corpus.pairs | {"squad_passages": list(passages.items())}
-        self.to_english = to_english
-        self.to_indonesian = to_indonesian
+        self.to_english = glosses
+        self.to_indonesian = to_indonesian(glosses)
         self.misses = misses
+        self.alike = alike
 
     def draw(self, chance: np.random.Generator) -> Batch:
         """Return a batch of a task drawn by ``TASK_WEIGHTS``."""
@@ -161,6 +192,7 @@ class Tasks:
         weights = np.array(list(TASK_WEIGHTS.values()))
         task = names[int(chance.choice(len(names), p=weights / weights.sum()))]
         makers: dict[str, Callable[[np.random.Generator], Batch]] = {
+            "written": self._written,
             "squad_en_id": self._translated,
             "squad_en": self._english,
             "reading_id": self._indonesian,
@@ -170,20 +202,40 @@ class Tasks:
         }
         return makers[task](chance)
 
+    def _written(self, chance: np.random.Generator) -> Batch:
+        """Written questions in both languages, or gists, to the passage; several about like things."""
+        chosen: dict[int, Question] = {}
+        for first in chance.permutation(len(self.corpus.written)):
+            near = chance.permutation(self.alike[first])[: NEIGHBOURS - 1]
+            chosen.update({int(number): self.corpus.written[number] for number in (first, *near)})
+            if len(chosen) >= BATCH:
+                break
+        asked = list(chosen.values())[:BATCH]
+        passages = [self._shown(question, chance) for question in asked]
+        if chance.random() < GIST_SHARE:
+            gists = [question.gist for question in asked]
+            return Batch("gists", gists, passages, [], gists)
+        english = [question.english for question in asked]
+        both = english + [question.indonesian for question in asked]
+        return Batch("written", both, passages, [], english * 2)
+
+    def _shown(self, question: Question, chance: np.random.Generator) -> str:
+        """Return the passage, at times after its title, as an index has it, or only a part of a long one."""
+        text = question.passage
+        if chance.random() < PART_SHARE:
+            text = window(Example("", text, int(chance.integers(len(text)))), chance)
+        return f"{question.title}. {text}" if question.title and chance.random() < TITLE_SHARE else text
+
     def _translated(self, chance: np.random.Generator) -> Batch:
-        """English to Indonesian mostly, sometimes Indonesian to Indonesian or to English."""
-        kind = chance.random()
-        asking, answering = (0, 1) if kind < 0.6 else (1, 1) if kind < 0.75 else (1, 0)
+        """English and Indonesian questions to the Indonesian passage, sometimes Indonesian ones to the English one."""
         chosen = [_one(group, chance) for group in _some(self.corpus.translated, BATCH, chance)]
-        passages = [window(pair[answering], chance) for pair in chosen]
-        return Batch(
-            "squad_en_id",
-            [pair[asking].query for pair in chosen],
-            passages,
-            self._near_misses([pair[1] for pair in chosen], chance) if answering == 1 else [],
-            [pair[0].query for pair in chosen],
-            passages if answering == 0 else [],
-        )
+        english, indonesian = ([pair[side].query for pair in chosen] for side in (0, 1))
+        if chance.random() < 0.25:
+            passages = [window(pair[0], chance) for pair in chosen]
+            return Batch("squad_en_id", indonesian, passages, [], english, passages)
+        passages = [window(pair[1], chance) for pair in chosen]
+        misses = self._near_misses([pair[1] for pair in chosen], chance)
+        return Batch("squad_en_id", english + indonesian, passages, misses, english * 2)
 
     def _english(self, chance: np.random.Generator) -> Batch:
         """English to English, or to the passage in word-by-word Indonesian."""
@@ -259,6 +311,16 @@ class Tasks:
     def _near_misses(self, chosen: Sequence[Example], chance: np.random.Generator) -> list[str]:
         found = [self.misses.get(example.query) for example in chosen]
         return [window(Example("", _one(texts, chance)), chance) for texts in found if texts]
+
+
+def mix(text: str, lexicon: Glosses, rate: float, chance: np.random.Generator) -> str:
+    """Return ``text`` with about ``rate`` (0 to 1) of its words that have translations replaced by one of them."""
+
+    def replace(match: re.Match[str]) -> str:
+        known = lexicon.get(match[0].lower())
+        return known[int(chance.integers(len(known)))] if known and chance.random() < rate else match[0]
+
+    return re.sub(r"[^\W\d_]+", replace, text)
 
 
 def window(example: Example, chance: np.random.Generator, words: int = PASSAGE_WORDS) -> str:

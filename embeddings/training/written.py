@@ -1,0 +1,111 @@
+"""What was written for Tanya to train on: English glosses of Indonesian words, and questions about passages of DATA.
+
+Both are tables in this folder, fields separated by tabs. ``glosses.tsv``: word, glosses joined by ``; ``, the
+commonest word first. ``questions.tsv``: passage, question in English, the same in Indonesian, what the passage says in
+an English sentence or two. The passages themselves stay in DATA: the first field names each of their paragraphs by
+``name_of`` and joins them by ``+``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from embeddings.errors import DataError
+from embeddings.training.data import encyclopedia, news_articles
+
+GLOSSES = Path(__file__).with_name("glosses.tsv")
+QUESTIONS = Path(__file__).with_name("questions.tsv")
+DEVELOPMENT_SHARE = 16
+"""One passage in so many, drawn by its name, is for development: neither it nor its question trains."""
+
+Glosses = dict[str, tuple[str, ...]]
+"""English for an Indonesian word, the commonest meaning first; the commonest word comes first, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question in both languages, the Indonesian passage that answers it, and what that says in English.
+
+    ``title`` is that of the encyclopedia's article, empty for news. ``paragraphs`` are the passage's own.
+    """
+
+    english: str
+    indonesian: str
+    gist: str
+    paragraphs: tuple[str, ...]
+    title: str
+    development: bool
+
+    @property
+    def passage(self) -> str:
+        """The text to be found."""
+        return " ".join(self.paragraphs)
+
+
+def name_of(paragraph: str) -> str:
+    """Return the first 12 hexadecimal digits of the SHA-256 of a paragraph as ``data`` reads it."""
+    return hashlib.sha256(paragraph.encode()).hexdigest()[:12]
+
+
+def read_glosses() -> Glosses:
+    """Read the English glosses of Indonesian words.
+
+    Raises:
+        DataError: the table is malformed.
+    """
+    return {word: tuple(glosses.split("; ")) for word, glosses in _table(GLOSSES, 2)}
+
+
+def to_indonesian(glosses: Glosses, most: int = 3) -> Glosses:
+    """Return up to ``most`` Indonesian words for each English one, those that mean it first of all before others."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for word, meanings in glosses.items():
+        for place, meaning in enumerate(meanings):
+            if " " not in meaning:
+                found.setdefault(meaning, []).append((place, word))
+    return {
+        meaning: tuple(word for place, word in words if place == min(words)[0])[:most]
+        for meaning, words in found.items()
+    }
+
+
+def read_questions(data: Path) -> list[Question]:
+    """Read the questions whose passage is in the folder ``data``; those of another edition of its texts are left out.
+
+    Raises:
+        DataError: the table is malformed, or a file of ``data`` cannot be read.
+    """
+    rows = list(_table(QUESTIONS, 4))
+    wanted = {name for row in rows for name in row[0].split("+")}
+    found: dict[str, tuple[str, str]] = {}
+    for title, paragraph in _paragraphs(data):
+        if (name := name_of(paragraph)) in wanted:
+            found.setdefault(name, (title, paragraph))
+    questions = []
+    for passage, english, indonesian, gist in rows:
+        parts = [found[name] for name in passage.split("+") if name in found]
+        if len(parts) == passage.count("+") + 1:
+            paragraphs = tuple(text for _, text in parts)
+            development = int(passage[:8], 16) % DEVELOPMENT_SHARE == 0
+            questions.append(Question(english, indonesian, gist, paragraphs, parts[0][0], development))
+    return questions
+
+
+def _paragraphs(data: Path) -> Iterator[tuple[str, str]]:
+    for title, paragraphs in encyclopedia(data):
+        yield from ((title, text) for text in paragraphs)
+    for _, paragraphs, _ in news_articles(data):
+        yield from (("", text) for text in paragraphs)
+
+
+def _table(path: Path, fields: int) -> Iterator[list[str]]:
+    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
+        row = line.split("\t")
+        if len(row) != fields or not all(row):
+            raise DataError(
+                f"{path}, line {number}: {fields} fields separated by tabs expected, got {line!r}"
+            )
+        yield row
