@@ -11,6 +11,7 @@ import pytest
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
+from embeddings import glosses
 from embeddings.errors import DataError
 from embeddings.model_folder import ModelFolder
 from embeddings.training import alignment, finetuning, student, vocabulary, written
@@ -200,8 +201,8 @@ def test_a_word_with_glosses_means_mostly_what_they_say(teacher: Student) -> Non
     tokens = ["beras", "pasar", "rice", "induk"]
     made = np.random.default_rng(2).normal(size=(4, 32)).astype(np.float32)
     known = np.array([False, False, True, False])
-    glosses = {"beras": ("rice",), "rice": ("fish",), "induk": ("the price of rice", "market")}
-    found = explain(made, tokens, known, glosses, teacher)
+    meanings = {"beras": ("rice",), "rice": ("fish",), "induk": ("the price of rice", "market")}
+    found = explain(made, tokens, known, meanings, teacher)
     rice, price, market = teacher.rows(["rice", "price", "market"])
     assert found[0] == pytest.approx(GLOSS_SHARE * rice + (1 - GLOSS_SHARE) * made[0], abs=1e-5)
     # What is known or has no gloss stays; a second gloss counts half as much; function words of a gloss do not count.
@@ -232,7 +233,7 @@ def run(
     monkeypatch.setattr(encoder_module, "teacher_folder", lambda: teacher_path)
     monkeypatch.setattr(finetuning, "REPORT_STEPS", 1)
     data = write_tables(write_training_data(tmp_path / "data"))
-    monkeypatch.setattr(written, "GLOSSES", data / "glosses.tsv")
+    monkeypatch.setattr(glosses, "GLOSSES", data / "glosses.tsv")
     monkeypatch.setattr(written, "QUESTIONS", data / "questions.tsv")
 
     def command(*more: str) -> int:

@@ -6,17 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from embeddings.errors import DataError
+from embeddings.glosses import read_table
 from embeddings.training import written
 from embeddings.training.data import read_rows
-from embeddings.training.written import name_of, read_glosses, read_questions, to_indonesian
+from embeddings.training.written import name_of, read_questions, to_indonesian
 from tests.training_samples import write_rows, write_tables, write_training_data
 
 
 @pytest.fixture
 def data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = write_tables(write_training_data(tmp_path / "data"))
-    monkeypatch.setattr(written, "GLOSSES", folder / "glosses.tsv")
     monkeypatch.setattr(written, "QUESTIONS", folder / "questions.tsv")
     return folder
 
@@ -61,14 +60,6 @@ def test_one_passage_in_so_many_is_for_development(data: Path, monkeypatch: pyte
     assert len({question.development for question in read_questions(data)}) == 2
 
 
-@pytest.mark.parametrize("line", ["harga", "harga\tprice\tmore", "harga\t", "\tprice", ""])
-def test_a_malformed_line_is_named(data: Path, line: str) -> None:
-    with (data / "glosses.tsv").open("a", encoding="utf-8") as table:
-        table.write(f"{line}\n")
-    with pytest.raises(DataError, match=r"glosses\.tsv, line 41: 2 fields"):
-        read_glosses()
-
-
 def test_translations_into_indonesian_are_the_words_that_mean_it_first() -> None:
     glosses = {
         "harga": ("price", "value"),
@@ -89,18 +80,11 @@ def test_translations_into_indonesian_are_the_words_that_mean_it_first() -> None
     }
 
 
-def test_the_tables_that_come_with_the_recipe_are_whole() -> None:
-    glosses = read_glosses()
-    assert len(glosses) > 8_000
-    assert glosses["gempa"][0] == "earthquake"
-    for word, meanings in glosses.items():
-        assert word == word.lower().strip()
-        assert len(set(meanings)) == len(meanings)
-        assert all(meaning == meaning.strip() for meaning in meanings)
-    rows = list(written._table(written.QUESTIONS, 4))
-    assert len({row[0] for row in rows}) == len(rows) > 8_000
+def test_the_table_that_comes_with_the_recipe_is_whole() -> None:
+    rows = list(read_table(written.QUESTIONS, 4))
+    assert len({row[0] for row in rows}) == len(rows) > 11_000
     for passage, *texts in rows:
         assert all(len(name) == 12 and int(name, 16) >= 0 for name in passage.split("+"))
         assert all(text == " ".join(text.split()) for text in texts)
     # A development set of a size that tells two models apart.
-    assert sum(int(row[0][:8], 16) % written.DEVELOPMENT_SHARE == 0 for row in rows) > 400
+    assert sum(int(row[0][:8], 16) % written.DEVELOPMENT_SHARE == 0 for row in rows) > 600

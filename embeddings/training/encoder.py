@@ -20,6 +20,7 @@ from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
 from embeddings.errors import EmbeddingError
+from embeddings.glosses import Glosses, read_glosses
 from embeddings.training.alignment import align, anchored
 from embeddings.training.bench import BenchData, evaluate_model
 from embeddings.training.data import TextPair
@@ -30,7 +31,6 @@ from embeddings.training.student import MAX_TOKENS, Student, teacher_folder
 from embeddings.training.tasks import Corpus, Tasks
 from embeddings.training.transplant import explain, stretch, transplant
 from embeddings.training.vocabulary import Usage, make_tokenizer, teacher_vocabulary
-from embeddings.training.written import Glosses, read_glosses
 
 ALIGNMENT_REPEATS = {"wiktionary_dictionary": 2, "geovedi": 2, "tico19": 2, "pud": 2}
 """Parallel sets that count more than once in the alignment; the rest once."""

@@ -15,6 +15,7 @@ from typing import Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.glosses import Glosses
 from embeddings.training.data import (
     Example,
     TextPair,
@@ -26,7 +27,7 @@ from embeddings.training.data import (
     parallel,
     read_rows,
 )
-from embeddings.training.written import Glosses, Question, read_questions, to_indonesian
+from embeddings.training.written import Question, read_questions, to_indonesian
 
 Item = TypeVar("Item")
 

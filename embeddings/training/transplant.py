@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from embeddings.glosses import Glosses
 from embeddings.training.student import Student
-from embeddings.training.written import Glosses
 
 NEIGHBOURS = 10
 TEMPERATURE = 0.1

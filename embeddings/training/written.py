@@ -1,8 +1,7 @@
-"""What was written for Tanya to train on: English glosses of Indonesian words, and questions about passages of DATA.
+"""The questions that were written for Tanya to train on, about passages of DATA.
 
-Both are tables in this folder, fields separated by tabs. ``glosses.tsv``: word, glosses joined by ``; ``, the
-commonest word first. ``questions.tsv``: passage, question in English, the same in Indonesian, what the passage says in
-an English sentence or two. The passages themselves stay in DATA: the first field names each of their paragraphs by
+``questions.tsv``, fields separated by tabs: passage, question in English, the same in Indonesian, what the passage says
+in an English sentence or two. The passages themselves stay in DATA: the first field names each of their paragraphs by
 ``name_of`` and joins them by ``+``.
 """
 
@@ -13,16 +12,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from embeddings.errors import DataError
+from embeddings.glosses import Glosses, read_table
 from embeddings.training.data import encyclopedia, news_articles
 
-GLOSSES = Path(__file__).with_name("glosses.tsv")
 QUESTIONS = Path(__file__).with_name("questions.tsv")
 DEVELOPMENT_SHARE = 16
 """One passage in so many, drawn by its name, is for development: neither it nor its question trains."""
-
-Glosses = dict[str, tuple[str, ...]]
-"""English for an Indonesian word, the commonest meaning first; the commonest word comes first, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,15 +45,6 @@ def name_of(paragraph: str) -> str:
     return hashlib.sha256(paragraph.encode()).hexdigest()[:12]
 
 
-def read_glosses() -> Glosses:
-    """Read the English glosses of Indonesian words.
-
-    Raises:
-        DataError: the table is malformed.
-    """
-    return {word: tuple(glosses.split("; ")) for word, glosses in _table(GLOSSES, 2)}
-
-
 def to_indonesian(glosses: Glosses, most: int = 3) -> Glosses:
     """Return up to ``most`` Indonesian words for each English one, those that mean it first of all before others."""
     found: dict[str, list[tuple[int, str]]] = {}
@@ -78,7 +64,7 @@ def read_questions(data: Path) -> list[Question]:
     Raises:
         DataError: the table is malformed, or a file of ``data`` cannot be read.
     """
-    rows = list(_table(QUESTIONS, 4))
+    rows = list(read_table(QUESTIONS, 4))
     wanted = {name for row in rows for name in row[0].split("+")}
     found: dict[str, tuple[str, str]] = {}
     for title, paragraph in _paragraphs(data):
@@ -99,13 +85,3 @@ def _paragraphs(data: Path) -> Iterator[tuple[str, str]]:
         yield from ((title, text) for text in paragraphs)
     for _, paragraphs, _ in news_articles(data):
         yield from (("", text) for text in paragraphs)
-
-
-def _table(path: Path, fields: int) -> Iterator[list[str]]:
-    for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
-        row = line.split("\t")
-        if len(row) != fields or not all(row):
-            raise DataError(
-                f"{path}, line {number}: {fields} fields separated by tabs expected, got {line!r}"
-            )
-        yield row
