@@ -11,10 +11,9 @@ import pytest
 from safetensors.numpy import load_file
 from tokenizers import Tokenizer
 
-from embeddings import glosses
 from embeddings.errors import DataError
 from embeddings.model_folder import ModelFolder
-from embeddings.training import alignment, finetuning, student, vocabulary, written
+from embeddings.training import alignment, finetuning, student, vocabulary
 from embeddings.training import encoder as encoder_module
 from embeddings.training.alignment import align, anchored
 from embeddings.training.data import PARALLEL_NAMES
@@ -26,6 +25,7 @@ from tests.training_samples import (
     ENGLISH,
     INDONESIAN,
     make_teacher,
+    read_tables_of,
     sentence_pairs,
     silent,
     whole_words,
@@ -232,9 +232,7 @@ def run(
 ) -> Callable[..., int]:
     monkeypatch.setattr(encoder_module, "teacher_folder", lambda: teacher_path)
     monkeypatch.setattr(finetuning, "REPORT_STEPS", 1)
-    data = write_tables(write_training_data(tmp_path / "data"))
-    monkeypatch.setattr(glosses, "GLOSSES", data / "glosses.tsv")
-    monkeypatch.setattr(written, "QUESTIONS", data / "questions.tsv")
+    data = read_tables_of(write_tables(write_training_data(tmp_path / "data")), monkeypatch)
 
     def command(*more: str) -> int:
         return main([str(data), "--out", str(tmp_path / "out"), "--steps", "3", *more])

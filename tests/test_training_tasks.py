@@ -10,7 +10,6 @@ import pytest
 
 from embeddings.training import mining as mining_module
 from embeddings.training import tasks as tasks_module
-from embeddings.training import written as written_module
 from embeddings.training.data import Example
 from embeddings.training.mining import alike, mine
 from embeddings.training.student import Student
@@ -21,6 +20,7 @@ from tests.training_samples import (
     INDONESIAN,
     TRANSLATIONS,
     one_side,
+    read_tables_of,
     reading_row,
     write_rows,
     write_tables,
@@ -32,7 +32,7 @@ from tests.training_samples import (
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     data = write_tables(write_training_data(tmp_path_factory.mktemp("data")))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(written_module, "QUESTIONS", data / "questions.tsv")
+        read_tables_of(data, patch)
         return Corpus.read(data, seed=1)
 
 

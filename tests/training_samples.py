@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel
 
+from embeddings import glosses
+from embeddings.training import written
 from embeddings.training.data import PARALLEL_NAMES, detokenise, read_rows
 from embeddings.training.student import MAX_TOKENS
 from embeddings.training.vocabulary import SPECIAL, UNKNOWN
@@ -86,15 +89,17 @@ def silent(text: str) -> None:
 
 
 def write_tables(data: Path) -> Path:
-    """Write ``glosses.tsv`` and ``questions.tsv`` over the texts that ``write_training_data`` made; return the folder.
+    """Write the tables of what Tanya's authors wrote over what ``write_training_data`` made; return the folder.
 
-    Every encyclopedia lead has a question, and the first two paragraphs of the first news article have one together.
+    Every encyclopedia lead has a question in ``questions.tsv``, and the first two paragraphs of the first news article
+    have one together; so has its third paragraph in ``answers.tsv``.
     """
     words = {other: english for english, other in TRANSLATIONS.items()}
     glosses = "".join(f"{other}\t{english}; a thing\n" for other, english in words.items())
     (data / "glosses.tsv").write_text(glosses, "utf-8")
     passages = [row["paragraphs"][:1] for row in read_rows(data, "wiki/id_wikipedia_leads")]
-    passages.append([detokenise(text) for text in read_rows(data, "news/indosum")[0]["paragraphs"][:2]])
+    first, second, third = map(detokenise, read_rows(data, "news/indosum")[0]["paragraphs"])
+    passages.append([first, second])
     lines = []
     for parts in passages:
         indonesian = " ".join(word for word in " ".join(parts).split() if word in words)
@@ -102,6 +107,16 @@ def write_tables(data: Path) -> Path:
         name = "+".join(map(name_of, parts))
         lines.append(f"{name}\tWhere is {english} ?\tDi mana {indonesian} ?\tGist: {english} .\n")
     (data / "questions.tsv").write_text("".join(lines), "utf-8")
+    row = (name_of(third), "What is there ?", "Apa di situ ?", third.split()[1], "Why ?", "Mengapa ?")
+    (data / "answers.tsv").write_text("\t".join(row) + "\n", "utf-8")
+    return data
+
+
+def read_tables_of(data: Path, patch: pytest.MonkeyPatch) -> Path:
+    """Let the recipe read the tables that ``write_tables`` wrote."""
+    patch.setattr(glosses, "GLOSSES", data / "glosses.tsv")
+    patch.setattr(written, "QUESTIONS", data / "questions.tsv")
+    patch.setattr(written, "ANSWERS", data / "answers.tsv")
     return data
 
 

@@ -1,8 +1,10 @@
 """The questions that were written for Tanya to train on, about passages of DATA.
 
-``questions.tsv``, fields separated by tabs: passage, question in English, the same in Indonesian, what the passage says
-in an English sentence or two. The passages themselves stay in DATA: the first field names each of their paragraphs by
-``name_of`` and joins them by ``+``.
+Two tables, fields separated by tabs. ``questions.tsv``: passage, question in English, the same in Indonesian, what the
+passage says in an English sentence or two. ``answers.tsv``, about other passages: passage, question in both languages,
+the answer as it stands in the passage, and in both languages a question that the passage invites and does not answer.
+The passages themselves stay in DATA: the first field names each of their paragraphs by ``name_of`` and joins them by
+``+``.
 """
 
 from __future__ import annotations
@@ -16,15 +18,17 @@ from embeddings.glosses import Glosses, read_table
 from embeddings.training.data import encyclopedia, news_articles
 
 QUESTIONS = Path(__file__).with_name("questions.tsv")
+ANSWERS = Path(__file__).with_name("answers.tsv")
 DEVELOPMENT_SHARE = 16
 """One passage in so many, drawn by its name, is for development: neither it nor its question trains."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question in both languages, the Indonesian passage that answers it, and what that says in English.
+    """A question in both languages and the Indonesian passage that answers it.
 
-    ``title`` is that of the encyclopedia's article, empty for news. ``paragraphs`` are the passage's own.
+    ``gist``: what the passage says in English; the English question where nobody wrote that. ``paragraphs``: those of
+    the passage. ``title``: that of the encyclopedia's article, empty for news.
     """
 
     english: str
@@ -59,12 +63,15 @@ def to_indonesian(glosses: Glosses, most: int = 3) -> Glosses:
 
 
 def read_questions(data: Path) -> list[Question]:
-    """Read the questions whose passage is in the folder ``data``; those of another edition of its texts are left out.
+    """Read the questions of both tables whose passage is in the folder ``data``.
+
+    Those about another edition of its texts are left out.
 
     Raises:
         DataError: the table is malformed, or a file of ``data`` cannot be read.
     """
     rows = list(read_table(QUESTIONS, 4))
+    rows += [[*row[:3], row[1]] for row in read_table(ANSWERS, 6)]
     wanted = {name for row in rows for name in row[0].split("+")}
     found: dict[str, tuple[str, str]] = {}
     for title, paragraph in _paragraphs(data):
