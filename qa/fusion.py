@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from qa.types import Language
 
-DENSE_WEIGHTS: Mapping[Language, float] = {"en": 0.6, "id": 0.2}
+DENSE_WEIGHTS: Mapping[Language, float] = {"en": 0.3, "id": 0.2}
 """Share of the dense leg, by the question's language, for the bundled model: ``benchmarks/fit_fusion.py`` prints it."""
 
 
