@@ -313,6 +313,17 @@ def test_a_missing_file_ends_the_command_with_its_name(
     assert list((tmp_path / "out").iterdir()) == []
 
 
+def test_texts_of_another_edition_end_the_command_before_any_work(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for table, fields in (("questions", 4), ("answers", 6)):
+        row = "\t".join(["0123456789ab", *["?"] * (fields - 1)])
+        (tmp_path / "data" / f"{table}.tsv").write_text(f"{row}\n", "utf-8")
+    assert run() == 1
+    assert f"is in {tmp_path / 'data'}: its news and wiki are of another edition" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
+
+
 def test_a_missing_teacher_ends_the_command_with_the_extra(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

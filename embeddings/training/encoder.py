@@ -19,7 +19,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
-from embeddings.errors import EmbeddingError
+from embeddings.errors import DataError, EmbeddingError
 from embeddings.glosses import Glosses, read_glosses
 from embeddings.training.alignment import align, anchored
 from embeddings.training.bench import BenchData, evaluate_model
@@ -58,6 +58,11 @@ class Recipe:
     def run(self) -> None:
         """Run every stage that is not done yet, up to the finished folder."""
         corpus = Corpus.read(self.data, self.plan.seed)
+        if not corpus.written:
+            raise DataError(
+                f"None of the passages that Tanya's written questions are about is in {self.data}: its news and wiki "
+                "are of another edition. Use the one that embeddings/training/README.md names."
+            )
         self.say(f"training data read, {len(corpus.written):,} written questions among it")
         tokenizer = self.tokenizer(corpus)
         english, indonesian = _english(corpus), _indonesian(corpus)

@@ -157,7 +157,9 @@ class Corpus:
             [
                 question
                 for question in questions
-                if held.isdisjoint(map(normalised, (question.english, *question.paragraphs)))
+                if held.isdisjoint(
+                    map(normalised, (question.english, question.indonesian, *question.paragraphs))
+                )
             ],
             [articles[number] for number in drawn],
             news,
