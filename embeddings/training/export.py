@@ -44,7 +44,7 @@ def export(student: Student, tokenizer: Tokenizer, folder: Path) -> None:
     made = building / "model"
     _halve(made / "model.safetensors")
     # transformers 5 computes in the format of the file unless told otherwise, and float16 is slow on a CPU.
-    _set(made / "config.json", dtype="float32")
+    set_values(made / "config.json", dtype="float32")
     for file in made.rglob("*"):
         if file.is_file():
             os.chmod(file, _READABLE)
@@ -63,6 +63,7 @@ def _halve(file: Path) -> None:
     save_file(tensors, file, {"format": "pt"})
 
 
-def _set(file: Path, **settings: Any) -> None:
+def set_values(file: Path, **settings: Any) -> None:
+    """Set values of a JSON file."""
     values = json.loads(file.read_text("utf-8"))
     file.write_text(json.dumps({**values, **settings}, indent=2, sort_keys=True) + "\n", "utf-8")

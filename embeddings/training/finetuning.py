@@ -6,8 +6,6 @@ optimizer: a run that was stopped goes on as if it had not been.
 
 from __future__ import annotations
 
-import json
-import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
@@ -16,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
 
-from embeddings.errors import DataError
+from embeddings.training.checkpoints import load_checkpoint, save_checkpoint
 from embeddings.training.student import EMBEDDING_ROWS, Student
 from embeddings.training.tasks import Batch, Tasks
 
@@ -51,12 +48,12 @@ def fine_tune(
         DataError: the checkpoint is of another plan.
     """
     optimizer = _optimizer(student, plan)
-    done = _resume(student, optimizer, plan, folder)
+    done = load_checkpoint(student.body, optimizer, asdict(plan), folder)
     losses: dict[str, list[float]] = defaultdict(list)
     started = time.monotonic()
     for step in range(done, plan.steps):
         for group in optimizer.param_groups:
-            group["lr"] = group["peak"] * _rate(step, plan.steps)
+            group["lr"] = group["peak"] * rate(step, plan.steps)
         batch = tasks.draw(np.random.default_rng((plan.seed, step)))
         loss, parts = _loss(student, teacher, batch, plan)
         optimizer.zero_grad()
@@ -72,7 +69,7 @@ def fine_tune(
             pace = (time.monotonic() - started) / (step + 1 - done)
             report(f"step {step + 1} of {plan.steps}, {pace:.2f} s a step: {means}")
         if (step + 1) % CHECKPOINT_STEPS == 0 or step + 1 == plan.steps:
-            _checkpoint(student, optimizer, plan, step + 1, folder)
+            save_checkpoint(student.body, optimizer, asdict(plan), step + 1, folder)
 
 
 def _loss(
@@ -120,7 +117,7 @@ def _same_text(batch: Batch) -> torch.Tensor:
     return same
 
 
-def _rate(step: int, steps: int) -> float:
+def rate(step: int, steps: int) -> float:
     """Return the share of the peak learning rate: rising for ``WARM_UP`` steps, then falling in a line."""
     return min((step + 1) / WARM_UP, 1.0) * (1 - (1 - LAST_RATE) * step / steps)
 
@@ -134,43 +131,3 @@ def _optimizer(student: Student, plan: Plan) -> torch.optim.AdamW:
         {"params": rest, "peak": plan.learning_rate, "weight_decay": 0.01},
     ]
     return torch.optim.AdamW(groups, lr=plan.learning_rate, betas=(0.9, 0.98), fused=True)
-
-
-def _checkpoint(student: Student, optimizer: torch.optim.AdamW, plan: Plan, step: int, folder: Path) -> None:
-    tensors = {f"weights.{name}": tensor.contiguous() for name, tensor in student.body.state_dict().items()}
-    for number, state in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{number}.{name}": tensor for name, tensor in state.items()}
-    building = folder / "checkpoint.building"
-    save_file(tensors, building, {"plan": json.dumps({**asdict(plan), "step": step}, sort_keys=True)})
-    os.replace(building, folder / "checkpoint.safetensors")
-
-
-def _resume(student: Student, optimizer: torch.optim.AdamW, plan: Plan, folder: Path) -> int:
-    """Load the checkpoint if there is one; return the number of steps already done."""
-    file = folder / "checkpoint.safetensors"
-    if not file.exists():
-        return 0
-    from safetensors import safe_open
-
-    with safe_open(file, framework="pt") as opened:
-        made = json.loads(opened.metadata()["plan"])
-    step = int(made.pop("step"))
-    if made != asdict(plan):
-        raise DataError(
-            f"{file} is of another plan: {made}, not {asdict(plan)}. Remove it, or give another --out."
-        )
-    tensors = load_file(file, device=str(student.device))
-    student.body.load_state_dict(
-        {
-            name.removeprefix("weights."): tensor
-            for name, tensor in tensors.items()
-            if name.startswith("weights.")
-        }
-    )
-    state: dict[int, dict[str, torch.Tensor]] = defaultdict(dict)
-    for name, tensor in tensors.items():
-        if name.startswith("optimizer."):
-            _, number, key = name.split(".")
-            state[int(number)][key] = tensor
-    optimizer.load_state_dict({"state": dict(state), "param_groups": optimizer.state_dict()["param_groups"]})
-    return step

@@ -10,7 +10,7 @@ The passages themselves stay in DATA: the first field names each of their paragr
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,19 +72,37 @@ def read_questions(data: Path) -> list[Question]:
     """
     rows = list(read_table(QUESTIONS, 4))
     rows += [[*row[:3], row[1]] for row in read_table(ANSWERS, 6)]
-    wanted = {name for row in rows for name in row[0].split("+")}
+    found = find_passages(data, [row[0] for row in rows])
+    questions = []
+    for passage, english, indonesian, gist in rows:
+        if passage in found:
+            title, paragraphs = found[passage]
+            questions.append(Question(english, indonesian, gist, paragraphs, title, is_development(passage)))
+    return questions
+
+
+def is_development(passage: str) -> bool:
+    """Whether the passage of this name is for development."""
+    return int(passage[:8], 16) % DEVELOPMENT_SHARE == 0
+
+
+def find_passages(data: Path, passages: Collection[str]) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Return title and paragraphs of each of ``passages``, by their names joined by ``+``; those not in ``data`` lack.
+
+    Raises:
+        DataError: a file of ``data`` cannot be read.
+    """
+    wanted = {name for passage in passages for name in passage.split("+")}
     found: dict[str, tuple[str, str]] = {}
     for title, paragraph in _paragraphs(data):
         if (name := name_of(paragraph)) in wanted:
             found.setdefault(name, (title, paragraph))
-    questions = []
-    for passage, english, indonesian, gist in rows:
+    whole = {}
+    for passage in passages:
         parts = [found[name] for name in passage.split("+") if name in found]
         if len(parts) == passage.count("+") + 1:
-            paragraphs = tuple(text for _, text in parts)
-            development = int(passage[:8], 16) % DEVELOPMENT_SHARE == 0
-            questions.append(Question(english, indonesian, gist, paragraphs, parts[0][0], development))
-    return questions
+            whole[passage] = (parts[0][0], tuple(text for _, text in parts))
+    return whole
 
 
 def _paragraphs(data: Path) -> Iterator[tuple[str, str]]:

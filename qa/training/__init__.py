@@ -1,0 +1,1 @@
+"""The recipe of the reader that ships with Tanya."""
