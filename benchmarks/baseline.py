@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from typing import Any
 
@@ -18,9 +18,10 @@ from langchain_core.embeddings import Embeddings
 
 from benchmarks.baseline_model import NAME, baseline_model_folder
 from benchmarks.tanya import WARM_UP_TEXTS, timed
-from benchmarks.texts import as_article, new_article, read_rows, with_title
+from benchmarks.texts import as_article, new_article, passages_to_read, read_rows, with_title
 from benchmarks.work import BenchmarkError, Work, folder_bytes, read_json, write_json
 from qa.chunking import MAX_WORDS, chunk_article
+from qa.spans import default_reader_folder
 from qa.store import Store
 
 CHUNK_SIZE = 1000
@@ -70,6 +71,36 @@ def encode(work: Work, *, warm_up: Sequence[str], questions: Sequence[str]) -> d
         model.embed_query(question)
     latencies, _ = timed(model.embed_query, questions)
     return {"ms": latencies}
+
+
+def read(work: Work, *, warm_up: Sequence[str], questions: Sequence[str]) -> dict[str, Any]:
+    """Time ``AutoModelForQuestionAnswering`` over the passages that Tanya reads, one after the other, in float32."""
+    read_one = load_reader()
+    passages = passages_to_read(work)
+    for question in warm_up:
+        for passage in passages:
+            read_one(question, passage)
+    latencies, _ = timed(lambda question: [read_one(question, passage) for passage in passages], questions)
+    return {"ms": latencies}
+
+
+def load_reader() -> Callable[[str, str], str]:
+    """Load Tanya's reader as transformers' users do; tests put a small stand-in here."""
+    import torch
+    from transformers import AutoModelForQuestionAnswering, AutoTokenizer
+
+    folder = default_reader_folder()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    model = AutoModelForQuestionAnswering.from_pretrained(folder, dtype=torch.float32).eval()
+
+    def read_one(question: str, passage: str) -> str:
+        inputs = tokenizer(question, passage, truncation="only_second", max_length=512, return_tensors="pt")
+        with torch.no_grad():
+            outputs = model(**inputs)
+        start, end = int(outputs.start_logits.argmax()), int(outputs.end_logits.argmax())
+        return str(tokenizer.decode(inputs["input_ids"][0][start : end + 1]))
+
+    return read_one
 
 
 def build(work: Work, *, parts: Sequence[tuple[int, int]]) -> dict[str, Any]:

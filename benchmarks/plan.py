@@ -159,7 +159,7 @@ def _measure_encoding(
     questions: Sequence[str],
     run: RunStep,
 ) -> None:
-    """Embed the sample and single questions by turns; needs no index."""
+    """Embed the sample and single questions, and read given passages, by turns; needs no index."""
     for number, (first, last) in enumerate(parts):
         for system in systems:
             _say(f"embedding part {number + 1} of {len(parts)} of the sample: {system}")
@@ -169,6 +169,9 @@ def _measure_encoding(
         _say(f"encoding questions, repetition {number + 1}")
         for system in systems:
             _append(figures[system], "encode", run(f"{system}.encode", work, asked))
+        _say(f"reading, repetition {number + 1}")
+        for system in systems:
+            _append(figures[system], "read", run(f"{system}.read", work, asked))
 
 
 def _measure_indexes(

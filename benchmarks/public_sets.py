@@ -21,11 +21,10 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.work import BenchmarkError
-from qa.answering import compose
 from qa.evaluation.command import progress_of
 from qa.evaluation.metrics import compute_metrics
 from qa.evaluation.questions import context_id
-from qa.evaluation.reading import current_reader, find_in
+from qa.evaluation.reading import current_reader, decide, find_in
 from qa.evaluation.report import table
 from qa.output import answer_as_json
 from qa.terms import detect_language
@@ -58,8 +57,7 @@ def measure_reading(rows: Sequence[Row], rules: str, done: Callable[[int], None]
     done(0)
     for row in rows:
         found = find_in(row["question"], row["context"], reader)
-        answer = compose(found.question, found.language, found.candidates, found.hits, found.timings)
-        best = found.candidates[0] if found.candidates else None
+        answer = decide(found)
         predictions.append(
             {
                 "lang": found.language,
@@ -69,7 +67,7 @@ def measure_reading(rows: Sequence[Row], rules: str, done: Callable[[int], None]
                 "ranking": [],
                 "answer": answer_as_json(answer),
                 "verbatim": [citation.quote in row["context"] for citation in answer.citations],
-                "best": row["context"][best.start : best.end] if best else None,
+                "best": found.candidates[0].text if found.candidates else None,
                 "latency_ms": 0.0,
             }
         )

@@ -30,6 +30,16 @@ def rows(figures: Figures) -> list[Row]:
     compared = [
         _compare("embedding, words a second", tanya, baseline, words_per_second, _count, more_is_better=True),
         _compare("encoding one question, p50", tanya, baseline, _over("encode", median), _milliseconds),
+        _compare(
+            "reading 8 passages of 120 words, p50", tanya, baseline, _over("read", median), _milliseconds
+        ),
+        _compare(
+            "reading 8 passages of 120 words, p95",
+            tanya,
+            baseline,
+            _over("read", percentile_95),
+            _milliseconds,
+        ),
     ]
     if "build" in tanya:
         compared += _index_rows(figures, tanya, baseline)
@@ -100,6 +110,8 @@ def notes(figures: Figures) -> list[str]:
     found = [
         "Medians of repetitions; a ratio above 1 means that Tanya is ahead, below 1 that it is behind.",
         f"Single questions: after {figures['warm_ups']} to warm up.",
+        "Reading: the passages of a question at once, beside transformers' AutoModelForQuestionAnswering with the same "
+        "weights in float32, a passage at a time.",
     ]
     if "build" not in figures["tanya"]:
         return found
@@ -114,7 +126,7 @@ def notes(figures: Figures) -> list[str]:
     if "baseline" not in figures:
         return found
     found.append(
-        "The baseline searches only: it does not read, so it has no answer to time. Its index is not synced to disk."
+        "The baseline searches only, so it has no answer to time. Its index is not synced to disk.",
     )
     if not sampled_whole(figures):
         build = figures["baseline"]["build"]

@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from benchmarks.machine import peak_memory, threads
-from benchmarks.texts import as_article, new_article, read_rows, with_title
+from benchmarks.texts import as_article, new_article, passages_to_read, read_rows, with_title
 from benchmarks.work import Work, folder_bytes, read_json, write_json
 from qa.chunking import chunk_article
 from qa.evaluation.systems import build_system
 from qa.index import NewsIndex
 from qa.ingest import index_paths
 from qa.retriever import HybridRetriever
+from qa.spans import Passage, SpanModel, default_reader_folder
 from qa.store import Store
 from qa.types import Article, Encoder
 from qa.writer import BATCH_CHUNKS, IndexWriter, passage_text
@@ -41,6 +42,11 @@ def load_encoder(dtype: Dtype) -> Encoder:
     from embeddings.encoder import SentenceEncoder
 
     return SentenceEncoder.load(dtype=dtype)
+
+
+def load_reader(dtype: Dtype) -> SpanModel:
+    """Load the default reader, computing in ``dtype``; tests put a small stand-in here."""
+    return SpanModel.load(default_reader_folder(), dtype)
 
 
 def embed(work: Work, *, dtype: Dtype, first: int, last: int) -> dict[str, Any]:
@@ -74,6 +80,16 @@ def encode(work: Work, *, dtype: Dtype, warm_up: Sequence[str], questions: Seque
     for question in warm_up:
         encoder.encode_queries([question])
     latencies, _ = timed(lambda question: encoder.encode_queries([question]), questions)
+    return {"ms": latencies}
+
+
+def read(work: Work, *, dtype: Dtype, warm_up: Sequence[str], questions: Sequence[str]) -> dict[str, Any]:
+    """Time reading ``READ_PASSAGES`` given passages for a question, after the warm-up ones."""
+    model = load_reader(dtype)
+    passages = list(map(Passage, passages_to_read(work)))
+    for question in warm_up:
+        model.score(question, passages)
+    latencies, _ = timed(lambda question: model.score(question, passages), questions)
     return {"ms": latencies}
 
 

@@ -32,6 +32,10 @@ _ENGLISH = (
     "What does the archive say about {}?",
 )
 
+READ_PASSAGES = 8
+READ_WORDS = 120
+"""What is read for a question when reading is timed."""
+
 
 def prepare(work: Work, *, texts: str | None, chunks: int) -> dict[str, Any]:
     """Write ``work.articles`` and the questions, unless they are there; return what was written, in figures.
@@ -130,6 +134,16 @@ def read_rows(work: Work) -> Iterator[tuple[str | None, str]]:
         for line in stream:
             row = json.loads(line)
             yield row["title"], row["text"]
+
+
+def passages_to_read(work: Work) -> list[str]:
+    """Return ``READ_PASSAGES`` passages of ``READ_WORDS`` words each, cut from the prepared articles in order."""
+    words: list[str] = []
+    for _, text in itertools.cycle(read_rows(work)):
+        words += text.split()
+        if len(words) >= READ_PASSAGES * READ_WORDS:
+            break
+    return [" ".join(words[READ_WORDS * number :][:READ_WORDS]) for number in range(READ_PASSAGES)]
 
 
 def as_article(title: str | None, text: str) -> Article:

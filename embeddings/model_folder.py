@@ -137,15 +137,30 @@ def write_checksums(path: Path) -> Path:
     return write_sums(path, [*weights, *settings, *prompts])
 
 
+def check_shipped(path: Path, what: str) -> dict[str, str]:
+    """Return the sums of the files in ``path``, a folder that ships with Tanya, having checked them.
+
+    Args:
+        path: the folder, whose ``SHA256SUMS`` lists what must be in it.
+        what: the name of what is in it, for the message.
+
+    Raises:
+        ModelError: it is missing or damaged; the message names the file and the command that mends it.
+    """
+    try:
+        sums = read_sums(path)
+    except ModelError as error:
+        raise ModelError(f"The {what} is damaged: {error} {_mending_command(path)}") from error
+    if not sums:
+        raise ModelError(f"The {what} is missing: there is no {path / SUMS_FILE}. {_mending_command(path)}")
+    if damage := describe_damage(path, sums):
+        raise ModelError(f"The {what} is damaged: {damage} {_mending_command(path)}")
+    return sums
+
+
 def _check_default(path: Path) -> None:
     """Raise ``ModelError`` unless the files of the default model, in ``path``, are those that were shipped."""
-    sums = _shipped_sums()
-    if not sums:
-        raise ModelError(
-            f"The default model is missing: there is no {path / SUMS_FILE}. {_mending_command()}"
-        )
-    if damage := describe_damage(path, sums):
-        raise ModelError(f"The default model is damaged: {damage} {_mending_command()}")
+    sums = check_shipped(path, "default model")
     _, weights, settings, prompts = _deciding_files(path)
     listed = {path / name for name in sums}
     if added := sorted({*weights, *settings, *prompts} - listed):
@@ -157,13 +172,14 @@ def _check_default(path: Path) -> None:
 
 def _shipped_sums() -> dict[str, str]:
     """Return the digests that the default model's files must have, by name; empty if it is missing."""
+    folder = default_model_folder()
     try:
-        return read_sums(default_model_folder())
+        return read_sums(folder)
     except ModelError as error:
-        raise ModelError(f"The default model is damaged: {error} {_mending_command()}") from error
+        raise ModelError(f"The default model is damaged: {error} {_mending_command(folder)}") from error
 
 
-def _mending_command() -> str:
+def _mending_command(path: Path) -> str:
     root = Path(__file__).resolve().parents[1]
     if not (root / ".git").exists():
         return (
@@ -171,10 +187,10 @@ def _mending_command() -> str:
             "python -m pip install --force-reinstall --no-deps ."
         )
     # Git leaves a file alone whose size and time are as it wrote them, whatever became of its content.
-    place = f"embeddings/models/{DEFAULT_NAME}"
+    place = path.resolve().relative_to(root).as_posix() if path.resolve().is_relative_to(root) else path
     return (
         "Restore that file, deleting it first if it is there: "
-        f"git -C {shlex.quote(str(root))} checkout HEAD -- {place} "
+        f"git -C {shlex.quote(str(root))} checkout HEAD -- {shlex.quote(str(place))} "
         "(where large files are kept in Git LFS: git lfs pull)"
     )
 

@@ -103,6 +103,8 @@ def build_parser() -> argparse.ArgumentParser:
         question.add_argument("--json", action="store_true", help="print one JSON object")
         _add_model_options(question)
         _add_weight_option(question)
+        if name == "ask":
+            _add_threshold_option(question)
 
     evaluate = _command(
         commands, "evaluate", evaluate_command, "measure how often it is right, on a question set"
@@ -110,6 +112,7 @@ def build_parser() -> argparse.ArgumentParser:
     add_evaluate_options(evaluate, _count)
     _add_model_options(evaluate)
     _add_weight_option(evaluate)
+    _add_threshold_option(evaluate)
     text = "answer SQuAD-style rows, each from its own context"
     read = commands.add_parser("read", help=text, description=text[0].upper() + text[1:] + ".")
     read.set_defaults(command=read_command)
@@ -280,6 +283,16 @@ def _add_weight_option(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_threshold_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--threshold",
+        type=_share,
+        metavar="P",
+        help="answer only what is right with at least this probability, from 0 to 1 (default: $TANYA_THRESHOLD, else "
+        "by the question's language)",
+    )
+
+
 def _settings(options: argparse.Namespace) -> Settings:
     return Settings.read(
         index=options.index,
@@ -287,6 +300,7 @@ def _settings(options: argparse.Namespace) -> Settings:
         query_prompt=getattr(options, "query_prompt", None),
         passage_prompt=getattr(options, "passage_prompt", None),
         dense_weight=getattr(options, "dense_weight", None),
+        threshold=getattr(options, "threshold", None),
     )
 
 

@@ -14,10 +14,11 @@ DEFAULT_INDEX = ".tanya/default"
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Which index folder, which model, and how much meaning counts beside words.
+    """Which index folder, which model, how much meaning counts beside words, and how sure an answer must be.
 
     ``model``: a sentence-transformers name or folder, ``None`` for the index's own. ``dense_weight``: share of the
-    meaning in every question's search, 0 to 1, ``None`` for the bundled model's weights by language.
+    meaning in every question's search, 0 to 1, ``None`` for the bundled model's weights by language. ``threshold``:
+    least probability of an answer, 0 to 1, ``None`` for the thresholds by language of ``qa.answering``.
     """
 
     index: Path
@@ -26,6 +27,7 @@ class Settings:
     query_prompt: str | None = None
     passage_prompt: str | None = None
     dense_weight: float | None = None
+    threshold: float | None = None
 
     @classmethod
     def read(
@@ -36,18 +38,15 @@ class Settings:
         query_prompt: str | None = None,
         passage_prompt: str | None = None,
         dense_weight: float | None = None,
+        threshold: float | None = None,
     ) -> Self:
-        """Return the flags given, filled up from ``$TANYA_INDEX``, ``$TANYA_MODEL`` and ``$TANYA_DENSE_WEIGHT``.
+        """Return the flags given, filled up from the environment.
+
+        Its variables are ``$TANYA_INDEX``, ``$TANYA_MODEL``, ``$TANYA_DENSE_WEIGHT`` and ``$TANYA_THRESHOLD``.
 
         Raises:
-            InputError: ``$TANYA_DENSE_WEIGHT`` is not a number from 0 to 1.
+            InputError: ``$TANYA_DENSE_WEIGHT`` or ``$TANYA_THRESHOLD`` is not a number from 0 to 1.
         """
-        weight = os.environ.get("TANYA_DENSE_WEIGHT")
-        if dense_weight is None and weight:
-            try:
-                dense_weight = read_share(weight)
-            except ValueError as error:
-                raise InputError(f"$TANYA_DENSE_WEIGHT: {error}. Set another, or unset it") from error
         named = index or (Path(os.environ["TANYA_INDEX"]) if os.environ.get("TANYA_INDEX") else None)
         return cls(
             index=named or Path(DEFAULT_INDEX),
@@ -55,8 +54,17 @@ class Settings:
             model=model or os.environ.get("TANYA_MODEL") or None,
             query_prompt=query_prompt,
             passage_prompt=passage_prompt,
-            dense_weight=dense_weight,
+            dense_weight=_share_of("TANYA_DENSE_WEIGHT") if dense_weight is None else dense_weight,
+            threshold=_share_of("TANYA_THRESHOLD") if threshold is None else threshold,
         )
+
+
+def _share_of(variable: str) -> float | None:
+    value = os.environ.get(variable)
+    try:
+        return read_share(value) if value else None
+    except ValueError as error:
+        raise InputError(f"${variable}: {error}. Set another, or unset it") from error
 
 
 def read_share(text: str) -> float:

@@ -12,6 +12,7 @@ from importlib import metadata
 from embeddings.errors import EmbeddingError
 from qa.config import Settings, sample_folder
 from qa.errors import IndexMissingError, TanyaError
+from qa.spans import DEFAULT_NAME, Passage, SpanModel
 
 _PACKAGES = ("tanya", "torch", "sentence-transformers", "faiss-cpu", "tantivy", "gradio", "langchain-core")
 
@@ -35,6 +36,7 @@ def examine(settings: Settings) -> Iterator[Finding]:
     yield Finding(sample_folder().is_dir(), f"bundled articles in {sample_folder()}")
     with _without_network():
         yield from _model(settings)
+        yield from _reader()
         yield from _index(settings)
 
 
@@ -49,6 +51,18 @@ def _model(settings: Settings) -> Iterator[Finding]:
         return
     name, dtype = " ".join(filter(None, map(encoder.fingerprint.get, ("name", "revision")))), encoder.dtype
     yield Finding(True, f"model {name}, {encoder.dimension} dimensions, computes in {dtype}, loaded offline")
+
+
+def _reader() -> Iterator[Finding]:
+    try:
+        model = SpanModel.load_default()
+    except EmbeddingError as error:
+        yield Finding(False, str(error))
+        return
+    found = model.score(
+        "Siapa yang memimpin rapat?", [Passage("Rapat itu dipimpin oleh Menteri Perdagangan.")]
+    )
+    yield Finding(bool(found), f"reader {DEFAULT_NAME}, computes in {model.dtype}, loaded offline")
 
 
 def _index(settings: Settings) -> Iterator[Finding]:

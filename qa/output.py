@@ -23,6 +23,11 @@ _WORDS: dict[Language, dict[str, str]] = {
         "undated": "undated",
         "inferred": "year inferred",
         "confidence": "confidence",
+        "sure": "sure",
+        "likely": "likely",
+        "unsure": "unsure",
+        "alternative": "Or, less likely:",
+        "resolved": "worked out",
     },
     "id": {
         "refused": "Arsip tidak menyebutkannya.",
@@ -32,6 +37,11 @@ _WORDS: dict[Language, dict[str, str]] = {
         "undated": "tanpa tanggal",
         "inferred": "tahun disimpulkan",
         "confidence": "keyakinan",
+        "sure": "yakin",
+        "likely": "mungkin",
+        "unsure": "ragu",
+        "alternative": "Atau, kurang mungkin:",
+        "resolved": "disimpulkan",
     },
 }
 
@@ -44,7 +54,16 @@ def answer_as_json(answer: Answer) -> dict[str, Any]:
         "answer": answer.text,
         "abstained": answer.abstained,
         "confidence": round(answer.confidence, 4),
+        "sureness": answer.sureness,
         "citations": [_citation_as_json(citation) for citation in answer.citations],
+        "alternatives": [
+            {
+                "answer": other.text,
+                "confidence": round(other.confidence, 4),
+                "citation": _citation_as_json(other.citation),
+            }
+            for other in answer.alternatives
+        ],
         "passages": hits_as_json(answer.hits),
         "timings_ms": {name: round(value, 2) for name, value in answer.timings.items()},
     }
@@ -76,12 +95,25 @@ def answer_as_text(answer: Answer) -> str:
     is_quoted = answer.text == " ".join(citation.quote for citation in answer.citations)
     marked = " ".join(f"{citation.quote} [{citation.marker}]" for citation in answer.citations)
     lines = [*_wrapped(marked if is_quoted else answer.text)]
-    lines += [f"({words['confidence']} {answer.confidence:.0%})", ""]
+    sureness = words[answer.sureness or "unsure"]
+    lines += [f"({sureness}, {words['confidence']} {answer.confidence:.0%})", ""]
     for citation in answer.citations:
         lines.append(f"[{citation.marker}] {heading(citation.article, answer.language)}")
         if not is_quoted:
             lines += _wrapped(f"“{citation.quote}”", indent="    ")
+        lines += _dates(citation, words["resolved"])
+    for other in answer.alternatives:
+        lines += ["", words["alternative"], *_wrapped(f"{other.text} ({other.confidence:.0%})")]
+        lines.append(f"    {heading(other.citation.article, answer.language)}")
+        lines += _wrapped(f"“{other.citation.quote}”", indent="    ")
     return "\n".join(lines)
+
+
+def _dates(citation: Citation, resolved: str) -> list[str]:
+    return [
+        f"    {printable(citation.quote[one.start : one.end])} = {one.day.isoformat()} ({resolved})"
+        for one in citation.dates
+    ]
 
 
 def hits_as_text(hits: Sequence[Hit], language: Language) -> str:
@@ -141,4 +173,8 @@ def _citation_as_json(citation: Citation) -> dict[str, Any]:
         "start": citation.start,
         "end": citation.end,
         "quote": citation.quote,
+        "dates": [
+            {"text": citation.quote[one.start : one.end], "date": one.day.isoformat()}
+            for one in citation.dates
+        ],
     }

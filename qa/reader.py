@@ -1,177 +1,252 @@
-"""Which sentence of the retrieved passages answers the question, and how sure that is.
+"""Which words of the retrieved passages answer the question, and how sure that is.
 
-A logistic regression over features that can be named: shared rare words, shared names, the passage's rank, the kind of
-thing asked for. It stands until a reader that finds the exact words replaces it behind ``types.Reader``.
-Knows hits and sentences; knows nothing of pages or stores.
+Every passage is read by ``spans.SpanModel``; the spans of all of them compete under one normalisation, those that say
+the same are counted together, and a logistic regression over features with names makes a probability of it. A question
+for an explanation, or for a yes or no, gets sentences instead: the reader points, it does not conclude.
+Knows hits and spans; knows nothing of pages or stores.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from qa.chunking import Span, sentence_spans
-from qa.terms import query_terms, stem, words
-from qa.types import Candidate, Hit, Language
+from qa.chunking import Span
+from qa.questions import kind_of
+from qa.sentences import Asked, SentenceReader, sentence_around
+from qa.spans import Passage, SpanModel
+from qa.terms import stem, words
+from qa.types import Candidate, Hit, Language, Place, Reading
+
+RETRIEVAL_WEIGHT: dict[Language, float] = {"en": 12.0, "id": 12.0}
+"""What the retrieval score (0 to 1) of its passage adds to the odds of a span. Chosen, as all these numbers, by
+``benchmarks/fit_reader.py``."""
 
 FEATURES = (
-    "sentence_words",
+    "group_odds",
+    "span_odds",
+    "retrieval",
+    "first_place",
+    "margin",
     "passage_words",
-    "sentence_names",
-    "passage_names",
+    "sentence_words",
     "no_name",
-    "reciprocal_rank",
     "expected_kind",
-    "log_length",
 )
 COEFFICIENTS: dict[Language, tuple[float, ...]] = {
-    "en": (4.277, -0.847, 0.028, 0.378, -1.523, 2.771, 0.986, 0.619),
-    "id": (4.336, 0.235, -0.775, 1.018, -0.552, 3.810, 1.500, 0.258),
+    "en": (0.68, 0.05, 2.88, 0.095, -0.402, -0.061, 1.525, 0.395, 0.37),
+    "id": (0.552, 0.119, 2.27, 0.529, -0.337, 0.066, 0.831, -0.891, 0.163),
 }
-INTERCEPTS: dict[Language, float] = {"en": -8.168, "id": -9.805}
-"""Fitted by ``benchmarks/fit_sentence_reader.py`` on training splits alone: 1,600 questions of FacQA and IDK-MRC, 1,400
-English ones on Indonesian passages; the five best passages of 8,523, a quarter of the right ones left out."""
+INTERCEPTS: dict[Language, float] = {"en": -4.52, "id": -4.351}
 
-_NAME = re.compile(r"(?<![^\W_])(?:[A-Z][\w’'-]*|\d[\d.,:/]*)")
-_DATE = re.compile(
-    r"\b(?:\d{1,2}/\d{1,2}|\d{1,2} (?:jan|feb|mar|apr|mei|jun|jul|agu|sep|okt|nov|des)\w*|(?:19|20)\d\d|"
-    r"senin|selasa|rabu|kamis|jumat|sabtu|minggu|pukul|kemarin|pekan|bulan|tahun)\b",
-    re.IGNORECASE,
-)
-_NUMBER = re.compile(
-    r"\d+(?:[.,:/]\d+)*|\b(?:satu|dua|tiga|empat|lima|enam|tujuh|delapan|sembilan|sepuluh|belas|puluh|ratus|ribu|juta)",
-    re.IGNORECASE,
-)
-_PLACE = re.compile(r"\b(?:di|ke|dari|asal) [A-Z]")
-_REASON = re.compile(r"\b(?:karena|sebab|akibat|lantaran|agar|supaya|untuk|demi|disebabkan)\b", re.IGNORECASE)
-_PERSON = re.compile(
-    r"[A-Z][\w’'.-]+(?: [A-Z][\w’'.-]+)+|"
-    r"(?<=[a-z,] )(?:presiden|menteri|menlu|gubernur|bupati|ketua|direktur|kepala|pelatih|juru bicara) [A-Z][\w’'-]+"
-)
-_WHOEVER = re.compile(r"(?<=[\w,] )[A-Z][\w’'-]+")
+PASSAGE_CALIBRATION = (0.229, 0.097)
+"""Slope and intercept that make a probability of the odds of a span in a passage that was given, not found."""
+PASSAGE_THRESHOLD = 0.4
+"""Least probability at which such a passage is said to answer: three quarters of the unanswerable questions of IDK-MRC
+valid, those nearest to answerable ones, are below 0.395."""
 
-_KINDS: tuple[tuple[re.Pattern[str], tuple[re.Pattern[str], ...]], ...] = (
-    (
-        re.compile(
-            r"\b(?:when|what (?:date|day|year|month|time)|kapan\w*|tanggal berapa|tahun berapa|hari apa)\b"
-        ),
-        (_DATE,),
-    ),
-    (
-        re.compile(
-            r"\b(?:how (?:many|much|long|old|far|high|large|big)|berapa\w*|what (?:percentage|number))\b"
-        ),
-        (_NUMBER,),
-    ),
-    (
-        re.compile(r"\b(?:where|what (?:city|country|place)|di ?mana\w*|ke ?mana\w*|dari mana\w*)\b"),
-        (_PLACE,),
-    ),
-    (re.compile(r"\b(?:why|mengapa\w*|kenapa|apa (?:sebab|alasan|penyebab)\w*)\b"), (_REASON,)),
-    (re.compile(r"\b(?:who|whom|whose|siapa\w*)\b"), (_PERSON, _WHOEVER)),
-)
+SUPPORT_MARGIN = 3.0
+"""How much weaker another place may be that is cited for the same words: a mere mention of a name proves nothing."""
+
+SENTENCES = 3
+"""Most sentences of an explanation."""
+SENTENCE_SHARE = 0.4
+"""A further sentence of an explanation is at least this share as probable as the best of its passage."""
 
 
 @dataclass(frozen=True, slots=True)
-class SentenceReader:
-    """Scores the sentences of the retrieved passages one by one.
+class Group:
+    """Places that say the same, the strongest first; ``share`` is what they have of the one normalisation (0 to 1).
+
+    ``strengths``: of each place its odds with the retrieval counted in; ``odds``: of the strongest place, as
+    ``ScoredSpan`` has them.
+    """
+
+    places: tuple[Place, ...]
+    strengths: tuple[float, ...]
+    share: float
+    odds: float
+
+    @property
+    def strength(self) -> float:
+        """That of the strongest place."""
+        return self.strengths[0]
+
+
+@dataclass(frozen=True, slots=True)
+class SpanReader:
+    """Finds the exact words. Safe to use from several threads.
 
     ``rarity``: how rare a word of ``terms.words()`` is in the archive, as ``NewsIndex.rarity`` tells; 0 or more.
     """
 
+    model: SpanModel
     rarity: Callable[[str], float]
+    retrieval_weight: Mapping[Language, float] = field(default_factory=lambda: RETRIEVAL_WEIGHT)
 
-    def read(self, question: str, language: Language, hits: Sequence[Hit]) -> list[Candidate]:
-        """Return the sentences of ``hits`` as candidates, the most probable first."""
-        places, features = self.features(question, language, hits)
-        if not places:
-            return []
-        logits = features @ np.array(COEFFICIENTS[language]) + INTERCEPTS[language]
-        probabilities = 1.0 / (1.0 + np.exp(-logits))
-        candidates = [
-            Candidate(hit, start, end, float(probability))
-            for (hit, (start, end)), probability in zip(places, probabilities, strict=True)
-        ]
-        return sorted(candidates, key=lambda candidate: -candidate.probability)
+    def read(self, question: str, language: Language, hits: Sequence[Hit]) -> Reading:
+        """Return what may answer, and the hits by the strength of their best span."""
+        groups = self.groups(question, language, hits)
+        if not groups:
+            return Reading([], list(hits))
+        logits = self.features(question, language, hits, groups) @ np.array(COEFFICIENTS[language])
+        probabilities = 1.0 / (1.0 + np.exp(-(logits + INTERCEPTS[language])))
+        order = sorted(range(len(groups)), key=lambda number: -probabilities[number])
+        found = [_candidate(groups[number], float(probabilities[number])) for number in order]
+        kind = kind_of(question, language)
+        if kind == "yes_no":
+            found = _once([_in_sentences(each, [sentence_around(each.place)]) for each in found])
+        elif kind == "explanation":
+            found = _once([self._explained(question, language, each) for each in found])
+        return Reading(found, _reranked(hits, groups))
+
+    def groups(self, question: str, language: Language, hits: Sequence[Hit]) -> list[Group]:
+        """Return the spans of ``hits``, those that say the same together, the strongest first."""
+        passages = [Passage(hit.chunk.text, hit.article.title or "") for hit in hits]
+        scored: dict[tuple[str, int, int], tuple[float, float, Place]] = {}
+        for span in self.model.score(question, passages):
+            hit = hits[span.passage]
+            place = Place(hit, hit.chunk.start + span.start, hit.chunk.start + span.end)
+            strength = span.odds + self.retrieval_weight[language] * hit.score
+            key = (hit.article.id, place.start, place.end)
+            # A sentence that two chunks share is read twice and counts once.
+            if key not in scored or scored[key][0] < strength:
+                scored[key] = (strength, span.odds, place)
+        return _grouped(sorted(scored.values(), key=lambda each: -each[0]))
 
     def features(
-        self, question: str, language: Language, hits: Sequence[Hit]
-    ) -> tuple[list[tuple[Hit, Span]], np.ndarray]:
-        """Return places (hit and character span in its article) and their float64 features ``(places, FEATURES)``."""
+        self, question: str, language: Language, hits: Sequence[Hit], groups: Sequence[Group]
+    ) -> np.ndarray:
+        """Return the float64 features ``(groups, FEATURES)`` of groups found in ``hits``."""
         asked = Asked.of(question, language, self.rarity)
-        places: dict[tuple[str, int], tuple[Hit, Span, int]] = {}
-        for rank, hit in enumerate(hits, start=1):
-            for start, end in sentence_spans(hit.chunk.text):
-                span = (hit.chunk.start + start, hit.chunk.start + end)
-                places.setdefault((hit.article.id, span[0]), (hit, span, rank))
-        passages = {hit.chunk.id: f"{hit.article.title or ''}\n{hit.chunk.text}" for hit in hits}
-        shared = {chunk_id: asked.shared(text) for chunk_id, text in passages.items()}
+        ranks = {hit.chunk.id: rank for rank, hit in enumerate(hits)}
         rows = []
-        for hit, (start, end), rank in places.values():
-            sentence = hit.article.text[start:end]
-            in_sentence, in_passage = asked.shared(sentence), shared[hit.chunk.id]
+        for group in groups:
+            place = group.places[0]
+            hit = place.hit
+            others = [other.strength for other in groups[:2] if other is not group]
+            sentence = hit.article.text[slice(*sentence_around(place))]
+            in_passage = asked.shared(f"{hit.article.title or ''}\n{hit.chunk.text}")
             rows.append(
                 (
-                    in_sentence[0],
+                    float(np.log(group.share / (1 - group.share))),
+                    group.odds,
+                    hit.score,
+                    float(ranks[hit.chunk.id] == 0),
+                    float(np.clip(group.strength - others[0], -10, 10)) if others else 10.0,
                     in_passage[0],
-                    in_sentence[1],
-                    in_passage[1],
+                    asked.shared(sentence)[0],
                     float(bool(asked.names) and in_passage[1] == 0.0),
-                    1.0 / rank,
-                    asked.kind_found(sentence),
-                    float(np.log1p(len(sentence.split()))),
+                    asked.kind_found(place.text),
                 )
             )
-        features = np.array(rows, dtype=np.float64).reshape(len(rows), len(FEATURES))
-        return [(hit, span) for hit, span, _ in places.values()], features
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(FEATURES))
+
+    def _explained(self, question: str, language: Language, candidate: Candidate) -> Candidate:
+        """Return the sentence of a span with those of its passage that explain most, in reading order."""
+        hit = candidate.place.hit
+        own = sentence_around(candidate.place)
+        ranked = SentenceReader(self.rarity).read(question, language, [hit]).candidates
+        best = ranked[0].probability if ranked else 0.0
+        others = [
+            (each.place.start, each.place.end)
+            for each in ranked
+            if each.probability >= SENTENCE_SHARE * best and (each.place.start, each.place.end) != own
+        ]
+        return _in_sentences(candidate, sorted([own, *others[: SENTENCES - 1]]))
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a question gives to compare with: terms with their rarity, names, and the kind of thing wanted.
+class PassageReader:
+    """Finds the exact words in passages apart from any retrieval, as ``tanya read`` does."""
 
-    A term is the set of stems any of which stands for it: a word, or an English word and its translations.
+    model: SpanModel
+
+    def read(self, question: str, language: Language, hits: Sequence[Hit]) -> Reading:
+        """Return spans, the most probable first, and the hits as they are."""
+        spans = self.model.score(question, [Passage(hit.chunk.text, hit.article.title or "") for hit in hits])
+        slope, intercept = PASSAGE_CALIBRATION
+        found = [
+            Candidate(
+                Place(
+                    hits[span.passage],
+                    *(hits[span.passage].chunk.start + at for at in (span.start, span.end)),
+                ),
+                float(1.0 / (1.0 + np.exp(-(slope * span.odds + intercept)))),
+            )
+            for span in spans
+        ]
+        return Reading(found, list(hits))
+
+
+def _grouped(scored: Sequence[tuple[float, float, Place]]) -> list[Group]:
+    """Put places together whose words are the same, or whose words are all in those of a stronger one, or hold them.
+
+    ``scored``: strength, odds and place, the strongest first.
     """
+    strengths = np.array([0.0, *(strength for strength, _, _ in scored)])
+    shares = np.exp(strengths - strengths.max())
+    shares = shares[1:] / shares.sum()
+    groups: list[tuple[tuple[str, ...], list[int]]] = []
+    for number, (_, _, place) in enumerate(scored):
+        said = tuple(stem(word) for word in words(place.text))
+        for known, numbers in groups:
+            if _say_the_same(said, known):
+                numbers.append(number)
+                break
+        else:
+            groups.append((said, [number]))
+    found = [
+        Group(
+            tuple(scored[number][2] for number in numbers),
+            tuple(scored[number][0] for number in numbers),
+            float(np.clip(sum(shares[number] for number in numbers), 1e-6, 1 - 1e-6)),
+            scored[numbers[0]][1],
+        )
+        for _, numbers in groups
+    ]
+    return sorted(found, key=lambda group: -group.share)
 
-    terms: tuple[tuple[frozenset[str], float], ...]
-    names: tuple[frozenset[str], ...]
-    kinds: tuple[re.Pattern[str], ...]
 
-    @classmethod
-    def of(cls, question: str, language: Language, rarity: Callable[[str], float]) -> Asked:
-        """Take a question apart; ``rarity`` gives the inverse document frequency of a word."""
-        _, _, rest = question.partition(" ")
-        capitalised = {word for name in _NAME.findall(rest) for word in words(name)}
-        terms, names = [], []
-        for alternatives in query_terms(question, language):
-            stems = frozenset(map(stem, alternatives))
-            terms.append((stems, min(map(rarity, alternatives))))
-            if alternatives[0] in capitalised:
-                names.append(stems)
-        lowered = question.lower()
-        kinds = next((found for asked, found in _KINDS if asked.search(lowered)), ())
-        return cls(tuple(terms), tuple(names), kinds)
+def _say_the_same(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Whether the words of one are those of the other, or a run in them: "Lavrov" and "Menlu Sergei Lavrov"."""
+    shorter, longer = sorted((one, other), key=len)
+    if not shorter:
+        return False
+    starts = range(len(longer) - len(shorter) + 1)
+    near = len(longer) <= 3 * len(shorter) + 2
+    return near and any(longer[start : start + len(shorter)] == shorter for start in starts)
 
-    def shared(self, text: str) -> tuple[float, float]:
-        """Return the shares (0 to 1) of the question's rare words, and of its names, that ``text`` has."""
-        found = {stem(word) for word in words(text)}
-        total = sum(rarity for _, rarity in self.terms)
-        weight = sum(rarity for stems, rarity in self.terms if stems & found)
-        names = sum(bool(stems & found) for stems in self.names) / len(self.names) if self.names else 0.0
-        return (weight / total if total else 0.0), names
 
-    def kind_found(self, sentence: str) -> float:
-        """Return 1 if the sentence holds the kind of thing asked for, beyond what the question said; else 0.
+def _candidate(group: Group, probability: float) -> Candidate:
+    supporting = tuple(
+        place
+        for place, strength in zip(group.places[1:], group.strengths[1:], strict=True)
+        if strength >= group.strength - SUPPORT_MARGIN
+    )
+    return Candidate(group.places[0], probability, supporting)
 
-        0.5 is for a question that asks for no kind we know, and for a name that may or may not be somebody's.
-        """
-        if not self.kinds:
-            return 0.5
-        said = frozenset[str]().union(*(stems for stems, _ in self.terms))
-        for kind, worth in zip(self.kinds, (1.0, 0.5), strict=False):
-            if any(not set(map(stem, words(found.group()))) & said for found in kind.finditer(sentence)):
-                return worth
-        return 0.0
+
+def _in_sentences(candidate: Candidate, sentences: Sequence[Span]) -> Candidate:
+    hit = candidate.place.hit
+    first, *others = [Place(hit, *span) for span in sentences]
+    return replace(candidate, place=first, others=tuple(others), sentences=True)
+
+
+def _reranked(hits: Sequence[Hit], groups: Sequence[Group]) -> list[Hit]:
+    """Return the hits by the strength of the best span in each."""
+    best: dict[str, float] = {}
+    for group in groups:
+        for place, strength in zip(group.places, group.strengths, strict=True):
+            best[place.hit.chunk.id] = max(strength, best.get(place.hit.chunk.id, -np.inf))
+    return sorted(hits, key=lambda hit: -best.get(hit.chunk.id, -np.inf))
+
+
+def _once(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates without those whose first sentence a better one has."""
+    kept: dict[tuple[str, int], Candidate] = {}
+    for candidate in candidates:
+        kept.setdefault((candidate.place.hit.article.id, candidate.place.start), candidate)
+    return list(kept.values())

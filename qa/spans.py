@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from embeddings.encoder import cpu_has_bfloat16
 from embeddings.errors import ModelError
+from embeddings.model_folder import check_shipped
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -39,6 +40,7 @@ SPANS = 4
 BATCH_TOKENS = 2_048
 """Tokens computed at once, padding included."""
 
+DEFAULT_NAME = "tanya-reader-en-id"
 CONFIG_FILE = "config.json"
 TOKENIZER_FILE = "tokenizer.json"
 WEIGHTS_FILE = "model.safetensors"
@@ -157,6 +159,17 @@ class SpanModel:
         network.to(getattr(torch, dtype)).eval()
         return cls(network, tokenizer, dtype)
 
+    @classmethod
+    def load_default(cls) -> Self:
+        """Load the reader that ships, after its checksums.
+
+        Raises:
+            ModelError: it is missing or damaged; the message names the command that mends it.
+        """
+        folder = default_reader_folder()
+        check_shipped(folder, "default reader")
+        return cls.load(folder)
+
     def score(self, question: str, passages: Sequence[Passage], spans: int = SPANS) -> list[ScoredSpan]:
         """Return up to ``spans`` spans of every passage, the likeliest of all first; they do not overlap."""
         windows = self.windows.cut(question, passages)
@@ -190,6 +203,11 @@ class SpanModel:
                     end[row, :length].float().cpu().numpy(),
                 )
         return [(window, *found[number]) for number, window in enumerate(windows)]
+
+
+def default_reader_folder() -> Path:
+    """Return where the reader lies that ships; ``SpanModel.load_default`` checks that it is there."""
+    return Path(__file__).resolve().parent / "models" / DEFAULT_NAME
 
 
 def make_network(config: dict[str, Any]) -> Any:

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 Language = Literal["en", "id"]
 Origin = Literal["dense", "lexical", "both"]
+Sureness = Literal["sure", "likely", "unsure"]
+
+SURE = 0.75
+LIKELY = 0.5
+"""Confidence from which an answer is called sure, or likely; docs/answers.md tells how often such answers are right."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,24 +71,70 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A place in an article that may answer: ``hit.article.text[start:end]``, right with ``probability`` (0 to 1)."""
+class Place:
+    """Words of an article, in characters: ``hit.article.text[start:end]``, within the chunk of ``hit``."""
 
     hit: Hit
     start: int
     end: int
+
+    @property
+    def text(self) -> str:
+        """The words."""
+        return self.hit.article.text[self.start : self.end]
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """What may answer a question, right with ``probability`` (0 to 1).
+
+    Exact words: those of ``place``; ``others`` say the same elsewhere. ``sentences``: the sentence of ``place`` and
+    those of ``others``, in reading order, are the answer together.
+    """
+
+    place: Place
     probability: float
+    others: tuple[Place, ...] = ()
+    sentences: bool = False
+
+    @property
+    def text(self) -> str:
+        """The words that answer."""
+        places = (self.place, *self.others) if self.sentences else (self.place,)
+        return " ".join(place.text for place in places)
+
+
+@dataclass(frozen=True, slots=True)
+class ResolvedDate:
+    """A day that a quote names only relative to its article: ``quote[start:end]`` ("kemarin") is ``day``."""
+
+    start: int
+    end: int
+    day: date
 
 
 @dataclass(frozen=True, slots=True)
 class Citation:
-    """Proof: ``article.text[start:end] == quote``. Markers count from 1 in the order of the answer."""
+    """Proof: ``article.text[start:end] == quote``. Markers count from 1 in the order of the answer.
+
+    ``dates``: days that the quote names without their year or relative to the article's date, worked out.
+    """
 
     marker: int
     article: Article
     start: int
     end: int
     quote: str
+    dates: tuple[ResolvedDate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """Another answer that was nearly given, right with ``confidence`` (0 to 1); its citation has marker 1."""
+
+    text: str
+    confidence: float
+    citation: Citation
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +142,8 @@ class Answer:
     """What came of a question.
 
     ``text`` is verbatim article text, or ``None`` when the archive does not say; ``hits`` holds the nearest
-    passages either way. ``confidence`` is the probability (0 to 1) that the best candidate is right, given
-    also for a refusal. ``timings`` are milliseconds by stage.
+    passages either way, ``alternatives`` what was nearly answered instead. ``confidence`` is the probability
+    (0 to 1) that the best candidate is right, given also for a refusal. ``timings`` are milliseconds by stage.
     """
 
     question: str
@@ -102,11 +153,21 @@ class Answer:
     citations: tuple[Citation, ...]
     hits: tuple[Hit, ...]
     timings: Mapping[str, float] = field(default_factory=dict)
+    alternatives: tuple[Alternative, ...] = ()
 
     @property
     def abstained(self) -> bool:
         """Whether the archive was judged not to answer."""
         return self.text is None
+
+    @property
+    def sureness(self) -> Sureness | None:
+        """How sure an answer is, in a word, by ``SURE`` and ``LIKELY``; ``None`` for a refusal."""
+        if self.abstained:
+            return None
+        if self.confidence >= SURE:
+            return "sure"
+        return "likely" if self.confidence >= LIKELY else "unsure"
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +182,19 @@ class Filters:
         return self.date_from is not None or self.date_to is not None or bool(self.sources)
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What reading made of retrieved passages: candidates, the most probable first, and the hits, the best first."""
+
+    candidates: list[Candidate]
+    hits: list[Hit]
+
+
 class Reader(Protocol):
     """Finds in retrieved passages what answers a question."""
 
-    def read(self, question: str, language: Language, hits: Sequence[Hit]) -> list[Candidate]:
-        """Return candidates from ``hits``, the most probable first."""
+    def read(self, question: str, language: Language, hits: Sequence[Hit]) -> Reading:
+        """Read all of ``hits``; those of the outcome are the same in an order that reading may have changed."""
         ...
 
 

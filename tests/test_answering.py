@@ -11,9 +11,9 @@ from conftest import HARBOUR, MATCH, RICE, WordEncoder, make_article, write_inde
 from qa.answering import MAX_QUESTION_CHARACTERS, QuestionAnswerer, check_question, compose
 from qa.errors import InputError
 from qa.index import NewsIndex
-from qa.reader import SentenceReader
 from qa.retriever import HybridRetriever
-from qa.types import Article, Candidate, Chunk, Filters, Hit
+from qa.sentences import SentenceReader
+from qa.types import LIKELY, SURE, Article, Candidate, Chunk, Filters, Hit, Place
 
 
 @pytest.fixture
@@ -117,18 +117,68 @@ def test_timings_are_milliseconds_by_stage(answerer: QuestionAnswerer) -> None:
     assert timings["total"] >= max(value for name, value in timings.items() if name != "total")
 
 
-def test_compose_adds_a_second_sentence_only_if_it_is_nearly_as_probable() -> None:
+def test_the_answer_is_the_bare_words_and_the_quote_their_sentence() -> None:
+    article = make_article("Satu dua. Tiga empat lima. Enam.")
+    hit = hit_of(article)
+    answer = compose("q", "id", [Candidate(Place(hit, 15, 20), 0.9)], [hit], {})
+    assert answer.text == "empat"
+    assert [(one.quote, one.start, one.end) for one in answer.citations] == [("Tiga empat lima.", 10, 26)]
+
+
+def test_other_places_that_say_the_same_are_cited_once_a_sentence() -> None:
+    article, other = make_article("Ani pergi. Ani dan Budi pulang."), make_article("Kata Ani.", "b.txt")
+    hit, second = hit_of(article), hit_of(other)
+    places = (Place(hit, 11, 14), Place(hit, 11, 14), Place(second, 5, 8), Place(hit, 19, 23))
+    answer = compose("q", "id", [Candidate(Place(hit, 0, 3), 0.9, places)], [hit, second], {})
+    assert answer.text == "Ani"
+    assert [one.quote for one in answer.citations] == ["Ani pergi.", "Ani dan Budi pulang.", "Kata Ani."]
+    assert [one.marker for one in answer.citations] == [1, 2, 3]
+
+
+def test_sentences_are_the_answer_together_each_with_its_citation() -> None:
     article = make_article("Satu dua. Tiga empat. Lima enam.")
     hit = hit_of(article)
-    first, second, third = Candidate(hit, 0, 9, 0.9), Candidate(hit, 10, 21, 0.7), Candidate(hit, 22, 32, 0.7)
-    assert compose("q", "id", [first, second, third], [hit], {}).text == "Satu dua. Tiga empat."
-    weak = Candidate(hit, 10, 21, 0.6)
-    assert compose("q", "id", [first, weak], [hit], {}).text == "Satu dua."
+    both = Candidate(Place(hit, 0, 9), 0.9, (Place(hit, 22, 32),), sentences=True)
+    answer = compose("q", "id", [both], [hit], {})
+    assert answer.text == "Satu dua. Lima enam."
+    assert [one.quote for one in answer.citations] == ["Satu dua.", "Lima enam."]
+
+
+def test_what_was_nearly_answered_is_an_alternative_with_its_own_proof() -> None:
+    article = make_article("Ani pergi. Budi pulang. Cici tidur.")
+    hit = hit_of(article)
+    candidates = [
+        Candidate(Place(hit, 0, 3), 0.8),
+        Candidate(Place(hit, 11, 15), 0.5),
+        Candidate(Place(hit, 24, 28), 0.1),
+    ]
+    answer = compose("q", "id", candidates, [hit], {})
+    (other,) = answer.alternatives
+    assert (other.text, other.confidence, other.citation.quote) == ("Budi", 0.5, "Budi pulang.")
+    assert compose("q", "id", candidates, [hit], {}, 0.9).alternatives == ()
+
+
+def test_sureness_is_said_in_a_word() -> None:
+    hit = hit_of(make_article("Satu dua."))
+    told = [
+        compose("q", "id", [Candidate(Place(hit, 0, 4), confidence)], [hit], {}, 0.2).sureness
+        for confidence in (SURE, SURE - 0.01, LIKELY, LIKELY - 0.01, 0.1)
+    ]
+    assert told == ["sure", "likely", "likely", "unsure", None]
+
+
+def test_days_of_a_quote_are_worked_out_from_the_date_of_its_article() -> None:
+    article = make_article("Rapat digelar Jumat (19/5).", published_at=date(2023, 5, 20))
+    hit = hit_of(article)
+    answer = compose("q", "id", [Candidate(Place(hit, 14, 26), 0.9)], [hit], {})
+    (resolved,) = answer.citations[0].dates
+    assert answer.citations[0].quote[resolved.start : resolved.end] == "Jumat (19/5)"
+    assert resolved.day == date(2023, 5, 19)
 
 
 def test_compose_refuses_below_the_threshold_and_keeps_the_confidence() -> None:
     article = make_article("Satu dua.")
-    answer = compose("q", "id", [Candidate(hit_of(article), 0, 9, 0.08)], [hit_of(article)], {})
+    answer = compose("q", "id", [Candidate(Place(hit_of(article), 0, 9), 0.08)], [hit_of(article)], {})
     assert (answer.text, answer.confidence, answer.citations) == (None, 0.08, ())
 
 

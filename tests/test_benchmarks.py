@@ -19,6 +19,7 @@ from benchmarks import baseline_model, plan, table, tanya, texts, worker
 from benchmarks.__main__ import main
 from benchmarks.work import BenchmarkError, Work, find_work, read_json
 from qa.index import NewsIndex
+from qa.spans import Passage, ScoredSpan
 from qa.store import Store
 
 PLACES = "Ambon Binjai Cirebon Dumai Ende Flores Garut Jember Kudus Luwuk Madiun Nabire".split()
@@ -34,7 +35,16 @@ def words(monkeypatch: pytest.MonkeyPatch) -> WordEncoder:
         return encoder
 
     monkeypatch.setattr(tanya, "load_encoder", load)
+    monkeypatch.setattr(tanya, "load_reader", lambda dtype: Reads())
     return encoder
+
+
+class Reads:
+    """Reads every passage it is given and finds nothing in it."""
+
+    def score(self, question: str, passages: list[Passage]) -> list[ScoredSpan]:
+        assert [len(passage.text.split()) for passage in passages] == [texts.READ_WORDS] * texts.READ_PASSAGES
+        return []
 
 
 @pytest.fixture
@@ -83,6 +93,7 @@ def test_a_whole_run_measures_tanya_alone(
     assert sum(len(one["ms"]) for one in figures["tanya"]["ask"]) == asked > 0
     assert sum(len(one["ms"]) for one in figures["tanya"]["search"]) == asked
     assert sum(len(one["ms"]) for one in figures["tanya"]["encode"]) == asked
+    assert sum(len(one["ms"]) for one in figures["tanya"]["read"]) == asked
     assert len(figures["tanya"]["add"]["seconds"]) == plan.ADDITIONS
     assert Store.open(work.tanya).counts() == (30, 30), "adding must not touch the index that is reused"
     assert not any(work.scratch.iterdir())
@@ -114,6 +125,8 @@ def test_encoding_alone_needs_no_index_and_forces_the_number_format(
         "| measure",
         "| embedding, words a second",
         "| encoding one question, p50",
+        "| reading 8 passages of 120 words, p50",
+        "| reading 8 passages of 120 words, p95",
     ]
 
 
@@ -128,7 +141,7 @@ def test_every_step_that_loads_the_model_computes_in_the_format_asked_for(
 
     monkeypatch.setattr(plan, "cold_commands", lambda *given: [sys.executable, "-c", "print('jawaban')"])
     plan.measure(work, plan.Options(None, 9, 9, baseline=True, dtype="float32"), run)
-    steps = ("embed", "encode", "build", "search", "add")
+    steps = ("embed", "encode", "read", "build", "search", "add")
     ours = {f"tanya.{step}" for step in (*steps, "ask")}
     assert {step for step, dtype in given.items() if dtype == "float32"} == ours
     others = {
@@ -294,6 +307,7 @@ def made_figures(*, sample: int) -> dict[str, Any]:
             "embed": [{"seconds": factor * seconds, "words": 100} for seconds in (1.0, 2.0, 4.0)],
             "search": searches,
             "encode": [{"ms": [factor * ms for ms in (3.0, 1.0, 2.0)]}] * 3,
+            "read": [{"ms": [factor * ms for ms in (70.0, 80.0, 90.0)]}] * 3,
             "open": [{"seconds": factor * seconds} for seconds in (0.3, 0.1, 0.2)],
             "add": {"seconds": [factor * 0.05] * 5},
             "cold": [{"seconds": factor * 3.0}] * 3,
@@ -320,6 +334,8 @@ def test_the_table_holds_medians_and_ratios_above_one_where_tanya_is_ahead() -> 
     assert found == {
         "embedding, words a second": ("50", "25", 2.0),
         "encoding one question, p50": ("2.0 ms", "4.0 ms", 2.0),
+        "reading 8 passages of 120 words, p50": ("80.0 ms", "160.0 ms", 2.0),
+        "reading 8 passages of 120 words, p95": ("90.0 ms", "180.0 ms", 2.0),
         "time to index 110 chunks": ("11.0 s", "16.0 s", 16 / 11),
         "size on disk": ("2.0 MB", "1.0 MB", 0.5),
         "memory at its peak, searching": ("500.0 MB", "1.00 GB", 2.0),
@@ -395,6 +411,7 @@ def test_the_baseline_fills_its_index_with_its_own_vectors_and_tanyas(
     found = store.similarity_search(texts.with_title(*rows[7]), k=1)
     assert found[0].page_content == texts.with_title(*rows[7])
     assert len(baseline.encode(work, warm_up=["a"], questions=["kapal", "beras"])["ms"]) == 2
+    assert len(baseline.read(work, warm_up=["Apa?"], questions=["Siapa?", "Kapan?"])["ms"]) == 2
     assert len(baseline.search(work, warm_up=["a"], questions=["kapal", "beras"])["ms"]) == 2
     assert baseline.open_index(work)["seconds"] > 0
     assert len(baseline.add(work, times=2)["seconds"]) == 2

@@ -6,7 +6,14 @@ from datetime import date
 
 import pytest
 
-from qa.corpus.dates import DateMention, date_alone, dates_with_weekday, latest_year, parse_date
+from qa.corpus.dates import (
+    DateMention,
+    date_alone,
+    dates_with_weekday,
+    latest_year,
+    parse_date,
+    resolved_dates,
+)
 
 TODAY = date(2026, 1, 1)
 
@@ -87,3 +94,35 @@ def test_latest_year_passes_over_numbers_and_plans() -> None:
 )
 def test_metadata_fields(value: object, expected: date | None) -> None:
     assert parse_date(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "published", "found"),
+    [
+        ("Rapat digelar Jumat (19/5) di Moskow.", date(2023, 5, 20), [("Jumat (19/5)", date(2023, 5, 19))]),
+        ("Mereka akan bertemu pada 25 Mei.", date(2023, 5, 19), [("25 Mei", date(2023, 5, 25))]),
+        ("Pemilu digelar 2 Januari.", date(2023, 12, 30), [("2 Januari", date(2024, 1, 2))]),
+        ("Ia tiba kemarin dan pulang besok.", date(2023, 3, 1), [
+            ("kemarin", date(2023, 2, 28)),
+            ("besok", date(2023, 3, 2)),
+        ]),
+        ("Hari ini hujan, lusa cerah.", date(2023, 5, 19), [
+            ("Hari ini", date(2023, 5, 19)),
+            ("lusa", date(2023, 5, 21)),
+        ]),
+        ("Senin lalu ia datang.", date(2023, 5, 19), [("Senin lalu", date(2023, 5, 15))]),
+        ("Jumat lalu ia datang.", date(2023, 5, 19), [("Jumat lalu", date(2023, 5, 12))]),
+        ("Jumat depan ia datang.", date(2023, 5, 19), [("Jumat depan", date(2023, 5, 26))]),
+        ("Sabtu mendatang ia datang.", date(2023, 5, 19), [("Sabtu mendatang", date(2023, 5, 20))]),
+        # Said in full, on no such weekday, or no day at all: nothing to work out.
+        ("Pada 25 Mei 2020 dan Jumat (19/5/2023).", date(2023, 5, 19), []),
+        ("Rapat digelar Senin (19/5).", date(2023, 5, 19), []),
+        ("Skor akhir 3-1, harga 19/5 persen, tahun lalu.", date(2023, 5, 19), []),
+        ("Ia tiba kemarin.", None, []),
+    ],
+)  # fmt: skip
+def test_days_are_worked_out_from_the_day_of_the_article(
+    text: str, published: date | None, found: list[tuple[str, date]]
+) -> None:
+    resolved = list(resolved_dates(text, published))
+    assert [(text[one.start : one.end], one.day) for one in resolved] == found

@@ -61,11 +61,10 @@ def test_a_row_holds_all_that_a_metric_needs(index: NewsIndex, questions: Path, 
     rows = {row["id"]: row for row in run(index, questions, tmp_path / "out")}
     assert list(rows) == [question["id"] for question in QUESTIONS]
     rice = rows["beras"]
-    assert (
-        rice["best"]
-        == rice["answer"]["answer"]
-        == "Harga beras naik menjadi Rp 14.500 per kilogram di Pasar Induk."
-    )
+    assert rice["best"] == rice["answer"]["answer"]
+    assert "Rp 14.500" in rice["best"]
+    quotes = [citation["quote"] for citation in rice["answer"]["citations"]]
+    assert quotes == ["Harga beras naik menjadi Rp 14.500 per kilogram di Pasar Induk."]
     assert rice["verbatim"] == [True]
     assert rice["relevant"] == {make_article(RICE).id: 1}
     assert rice["ranking"][0]["path"] == "arsip/beras.txt"
@@ -73,10 +72,10 @@ def test_a_row_holds_all_that_a_metric_needs(index: NewsIndex, questions: Path, 
     assert rows["uap"]["answer"]["abstained"] is True
     assert rows["uap"]["relevant"] == {}
     assert rows["x 1"]["answers"] is None
-    # What is answered and ranked does not depend on how many passages are looked at.
+    # Reading puts the passages in another order, but reads none that was not ranked.
     for row in rows.values():
-        passages = list(dict.fromkeys(passage["article_id"] for passage in row["answer"]["passages"]))
-        assert [place["article_id"] for place in row["ranking"]][: len(passages)] == passages
+        passages = {passage["article_id"] for passage in row["answer"]["passages"]}
+        assert passages <= {place["article_id"] for place in row["ranking"]}
 
 
 def test_an_article_is_found_by_any_of_its_names(index: NewsIndex) -> None:
@@ -142,10 +141,10 @@ def test_every_system_answers_what_the_words_say(
     index: NewsIndex, questions: Path, tmp_path: Path, name: SystemName
 ) -> None:
     rows = {row["id"]: row for row in run(index, questions, tmp_path / "out", RunSettings(system=name))}
-    assert (
-        rows["beras"]["answer"]["answer"] == "Harga beras naik menjadi Rp 14.500 per kilogram di Pasar Induk."
-    )
-    assert 0 < rows["beras"]["answer"]["confidence"] <= 1
+    said = rows["beras"]["answer"]
+    assert "Rp 14.500" in said["answer"]
+    assert said["citations"][0]["quote"] == "Harga beras naik menjadi Rp 14.500 per kilogram di Pasar Induk."
+    assert 0 < said["confidence"] <= 1
     origins = {"tanya": None, "bm25-sentence": "lexical", "dense-only": "dense"}
     hits = build_system(name, index, WordEncoder()).retriever.search("Berapa harga beras?")
     assert {hit.origin for hit in hits} == {origins[name]} or name == "tanya"

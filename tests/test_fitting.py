@@ -5,7 +5,9 @@ from __future__ import annotations
 import ast
 import gzip
 import json
+import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,15 @@ import numpy as np
 import pytest
 from conftest import WordEncoder
 
-from benchmarks import development, fit_fusion, fit_sentence_reader
+from benchmarks import development, fit_fusion, fit_reader
 from benchmarks.development import HALVES, Development, Question, build, passages, read_questions
 from qa.evaluation.archive import Names, check_against
 from qa.evaluation.questions import read_questions as read_set
 from qa.fusion import dense_weights
 from qa.index import NewsIndex
-from qa.reader import FEATURES, SentenceReader
+from qa.reader import FEATURES, SpanReader
 from qa.retriever import HybridRetriever
+from qa.spans import Passage, ScoredSpan
 from qa.store import Store
 
 GOODS = "beras gula garam kopi teh jagung kedelai cabai bawang minyak telur susu".split()
@@ -109,7 +112,7 @@ def test_a_passage_and_all_its_questions_are_in_one_half(data: Path) -> None:
     assert sum(sizes) == 48
     assert min(sizes) >= 16, "the halves must be about as large"
     for half in HALVES:
-        hidden = [fit_sentence_reader.is_hidden(question) for question in questions if question.half == half]
+        hidden = [fit_reader.is_hidden(question) for question in questions if question.half == half]
         assert set(hidden) == {True, False}, "both halves must have passages that are hidden"
 
 
@@ -176,51 +179,80 @@ def test_fitting_weights_prints_the_line_and_leaves_sets_that_can_be_evaluated(
     )
 
 
+class Prices:
+    """Takes what looks like a price for the answer, surer where the question names the goods of the passage."""
+
+    def score(self, question: str, passages: Sequence[Passage]) -> list[ScoredSpan]:
+        found = [
+            ScoredSpan(number, *match.span(), 2.0 if match.group(1) in question else -2.0)
+            for number, passage in enumerate(passages)
+            for match in [re.search(r"Pedagang (\w+) di \w+ meminta (Rp \d+)", passage.text)]
+            if match
+        ]
+        return sorted(
+            (
+                ScoredSpan(
+                    span.passage, span.end - len(self.price(passages[span.passage])), span.end, span.odds
+                )
+                for span in found
+            ),
+            key=lambda span: -span.odds,
+        )
+
+    @staticmethod
+    def price(passage: Passage) -> str:
+        return re.findall(r"Rp \d+", passage.text)[0]
+
+
 def test_a_hidden_passage_is_not_among_the_hits_of_its_questions(found: Development) -> None:
-    reader = SentenceReader(found.index.rarity)
+    reader = SpanReader(Prices(), found.index.rarity)
     asked = [question for question in found.choosing + found.reporting if question.answers]
-    assert {fit_sentence_reader.is_hidden(question) for question in asked} == {True, False}
+    assert {fit_reader.is_hidden(question) for question in asked} == {True, False}
     for question in asked:
-        row = fit_sentence_reader.read(found, reader, question)
-        assert len(row.features) == len(row.right) > 3
-        assert row.found == bool(row.right.any()) == (not fit_sentence_reader.is_hidden(question))
+        hits = fit_reader.hits_for(found, question)
+        assert 3 < len(hits) <= fit_reader.K
+        row = fit_reader.read(found, reader, question, hits)
+        assert row.features.shape == (len(row.right), len(FEATURES))
+        assert row.answerable == (not fit_reader.is_hidden(question))
 
 
-def test_a_question_without_an_answer_counts_as_not_found(found: Development) -> None:
-    good = next(question for question in found.choosing if not fit_sentence_reader.is_hidden(question))
+def test_a_question_without_an_answer_has_none_among_its_hits(found: Development) -> None:
+    good = next(question for question in found.choosing if not fit_reader.is_hidden(question))
     empty = Question(good.id, good.text, good.context, ())
-    row = fit_sentence_reader.read(found, SentenceReader(found.index.rarity), empty)
-    assert not row.found
+    reader = SpanReader(Prices(), found.index.rarity)
+    row = fit_reader.read(found, reader, empty, fit_reader.hits_for(found, empty))
+    assert not row.answerable
     assert not row.right.any()
 
 
-def test_the_threshold_balances_the_two_mistakes() -> None:
-    found = np.array([True] * 10 + [False] * 5)
+def test_the_threshold_refuses_most_of_what_has_no_answer() -> None:
+    answerable = np.array([True] * 10 + [False] * 5)
     probability = np.array([0.15, 0.25, 0.35, *[0.9] * 7, 0.05, 0.05, 0.05, 0.22, 0.5])
-    judged = fit_sentence_reader.Judged(probability, found, found, found)
-    threshold = fit_sentence_reader.choose_threshold(judged)
-    with_passage, without = judged.refused(threshold)
-    assert (with_passage.mean(), without.mean()) == (0.2, 0.8)
-    assert 0.25 < threshold <= 0.35
+    judged = fit_reader.Judged(probability, answerable, answerable)
+    threshold = fit_reader.choose_threshold(judged)
+    assert (probability[~answerable] < threshold).mean() == fit_reader.REFUSED
+    assert 0.22 < threshold < 0.5
+    assert fit_reader.reliability(judged) == "0.07 0.25 4; 0.27 0.67 3; 0.50 0.00 1; 0.90 1.00 7"
 
 
 def test_fitting_the_reader_prints_the_lines_and_both_halves(
-    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert fit_sentence_reader.main([str(data), "--index", str(tmp_path / "dev"), "--distractors", "20"]) == 0
+    monkeypatch.setattr(fit_reader.SpanModel, "load_default", Prices)
+    assert fit_reader.main([str(data), "--index", str(tmp_path / "dev"), "--distractors", "20"]) == 0
     printed = capsys.readouterr().out
     assert printed.count("fitted on ") == printed.count("reported on ") == 2
-    code = printed[printed.index("COEFFICIENTS") :].replace("For qa/answering.py:", "")
+    code = printed[printed.index("RETRIEVAL_WEIGHT") :].replace("For qa/answering.py:", "")
     tables = {
         node.target.id: ast.literal_eval(node.value)
         for node in ast.parse(code).body
         if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value
     }
-    assert set(tables) == {"COEFFICIENTS", "INTERCEPTS", "THRESHOLD"}
+    assert set(tables) == {"RETRIEVAL_WEIGHT", "COEFFICIENTS", "INTERCEPTS", "THRESHOLD"}
     for language in ("en", "id"):
         assert len(tables["COEFFICIENTS"][language]) == len(FEATURES)
-        assert tables["COEFFICIENTS"][language][FEATURES.index("sentence_words")] > 0
-        assert tables["THRESHOLD"][language] in fit_sentence_reader.THRESHOLDS
+        assert tables["RETRIEVAL_WEIGHT"][language] in fit_reader.WEIGHTS
+        assert 0 < tables["THRESHOLD"][language] <= 1
 
 
 def test_a_missing_set_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,7 +128,7 @@ def test_a_damaged_default_model_names_file_sums_and_the_command_that_mends_it(s
             SentenceEncoder.load(model)
         assert str(damaged.value) == (
             f"The default model is damaged: the SHA-256 of {file} must be {expected}, got {found}. "
-            + model_folder._mending_command()
+            + model_folder._mending_command(model_folder.default_model_folder())
         )
     file.unlink()
     with pytest.raises(ModelError, match=f"{name} must be {expected}, got no such file"):
@@ -172,11 +172,13 @@ def test_sums_that_are_none_are_told(shipped, line):
 def test_the_command_that_mends_restores_a_checkout_and_installs_elsewhere(tmp_path, monkeypatch):
     package = tmp_path / "a place" / "embeddings"
     monkeypatch.setattr(model_folder, "__file__", str(package / "model_folder.py"))
-    assert model_folder._mending_command().endswith(": python -m pip install --force-reinstall --no-deps .")
+    assert model_folder._mending_command(model_folder.default_model_folder()).endswith(
+        ": python -m pip install --force-reinstall --no-deps ."
+    )
     (package.parent / ".git").mkdir(parents=True)
     root = f"'{package.parent}'"
     command = f"git -C {root} checkout HEAD -- embeddings/models/tanya-en-id "
-    assert command in model_folder._mending_command()
+    assert command in model_folder._mending_command(model_folder.default_model_folder())
 
 
 def test_a_model_of_one_s_own_needs_no_default_model(shipped, saved):

@@ -8,7 +8,7 @@ from datetime import date
 from conftest import RICE, make_article
 
 from qa.output import answer_as_json, answer_as_text, heading, hits_as_text, printable
-from qa.types import Answer, Chunk, Citation, Hit
+from qa.types import Alternative, Answer, Chunk, Citation, Hit, ResolvedDate
 
 ARTICLE = make_article(
     RICE, "beras.txt", title="Harga Beras Naik", published_at=date(2023, 5, 22), external_id="d7"
@@ -40,7 +40,7 @@ def test_json_round_trips_and_names_everything() -> None:
 def test_text_shows_a_sentence_once_with_its_article() -> None:
     assert answer_as_text(ANSWER).splitlines() == [
         f"{QUOTE} [1]",
-        "(keyakinan 71%)",
+        "(mungkin, keyakinan 71%)",
         "",
         "[1] Harga Beras Naik · Contoh · 2023-05-22 · beras.txt",
     ]
@@ -50,7 +50,7 @@ def test_text_shows_the_quote_that_a_shorter_answer_stands_in() -> None:
     short = Answer("Berapa?", "id", "Rp 14.500", 0.9, ANSWER.citations, (HIT,))
     assert answer_as_text(short).splitlines() == [
         "Rp 14.500",
-        "(keyakinan 90%)",
+        "(yakin, keyakinan 90%)",
         "",
         "[1] Harga Beras Naik · Contoh · 2023-05-22 · beras.txt",
         f"    “{QUOTE}”",
@@ -79,3 +79,21 @@ def test_control_and_direction_characters_become_visible() -> None:
     hostile = make_article("Teks", title="\x1b]0;x\x07", path="\x1b.txt")
     hit = Hit(Chunk("x-0", "x", 0, "\x1b[31mTeks", 0, 4), hostile, 1.0, "dense")
     assert "\x1b" not in hits_as_text([hit], "en")
+
+
+def test_alternatives_and_days_are_shown_marked_as_what_they_are() -> None:
+    article = make_article("Rapat digelar Jumat (19/5). Ani hadir.", "rapat.txt")
+    quote = article.text[:27]
+    citation = Citation(1, article, 0, 27, quote, (ResolvedDate(14, 26, date(2023, 5, 19)),))
+    other = Alternative("Ani\x1b[2J", 0.25, Citation(1, article, 28, 38, article.text[28:]))
+    answer = Answer("When?", "en", "Jumat (19/5)", 0.4, (citation,), (HIT,), {}, (other,))
+    shown = answer_as_text(answer)
+    assert "(unsure, confidence 40%)" in shown
+    assert "    Jumat (19/5) = 2023-05-19 (worked out)" in shown
+    assert "Or, less likely:\nAni\N{REPLACEMENT CHARACTER}[2J (25%)\n" in shown
+    written = answer_as_json(answer)
+    assert written["sureness"] == "unsure"
+    assert written["citations"][0]["dates"] == [{"text": "Jumat (19/5)", "date": "2023-05-19"}]
+    assert [(one["answer"], one["confidence"]) for one in written["alternatives"]] == [("Ani\x1b[2J", 0.25)]
+    assert written["alternatives"][0]["citation"]["quote"] == "Ani hadir."
+    assert answer_as_json(Answer("When?", "en", None, 0.1, (), (HIT,)))["sureness"] is None

@@ -24,10 +24,10 @@ from qa.page.conversation import (
 )
 from qa.page.render import ARTICLE_CHARACTERS, escape, evidence_panel, highlighted, passage_around, safe_url
 from qa.page.strings import ENGLISH, INDONESIAN, article_count, long_date
-from qa.types import Answer, Article, Chunk, Citation, Hit
+from qa.types import Alternative, Answer, Article, Chunk, Citation, Hit, ResolvedDate
 
 ALLOWED_TAGS = set(
-    "section article header footer h1 h2 h3 p div span bdi time blockquote mark button a ol li br".split()
+    "section article header footer h1 h2 h3 p div span bdi time blockquote mark button a ol ul li q br".split()
 )
 ALLOWED_ATTRIBUTES = set(
     "class id lang dir role title href target rel datetime tabindex type popover popovertarget "
@@ -379,3 +379,38 @@ def test_the_stand_in_answerer_cites_verbatim_and_abstains() -> None:
     citation = answer.citations[0]
     assert citation.article.text[citation.start : citation.end] == citation.quote == answer.text
     assert answerer.ask("Siapa penyanyi itu?").abstained
+
+
+def answer_with(text: str, confidence: float, article: Article, *, alternative: str) -> Answer:
+    end = article.text.index("\n")
+    citation = Citation(1, article, 0, end, article.text[:end], (ResolvedDate(0, 7, date(2023, 5, 18)),))
+    other = Alternative(alternative, 0.2, citation)
+    return Answer("Who?", "en", text, confidence, (citation,), (), {}, (other,))
+
+
+def test_how_sure_an_answer_is_and_what_else_it_might_be_is_said() -> None:
+    for confidence, said in ((0.9, "Sure"), (0.6, "Likely"), (0.3, "Unsure")):
+        answer = answer_with("Menteri Perdagangan", confidence, RICE, alternative="pedagang")
+        panel = Markup(conversation_panel(Conversation().ask("Who?").answer(answer), "id"))
+        assert (
+            f"{said}. Estimated chance that this answer is right: {confidence:.0%}".replace("%", " %")
+            in panel.text
+        )
+        assert "Or, less likely:pedagang Contoh, 19 May 2023" in panel.text
+    refused = Answer("Who?", "en", None, 0.1, (), ())
+    assert "Unsure" not in Markup(conversation_panel(Conversation().ask("Who?").answer(refused), "en")).text
+
+
+def test_days_that_were_worked_out_stand_under_their_quote() -> None:
+    answer = answer_with("Menteri Perdagangan", 0.9, RICE, alternative="pedagang")
+    panel = Markup(evidence_panel(answer, "id"))
+    assert "“JAKARTA” adalah 18 Mei 2023, disimpulkan dari tanggal artikel" in panel.text
+
+
+def test_hostile_alternatives_and_days_stay_text() -> None:
+    answer = answer_with(PAYLOAD, 0.4, HOSTILE, alternative=PAYLOAD)
+    told = conversation_panel(Conversation().ask("Who?").answer(answer), "en") + evidence_panel(answer, "en")
+    markup = Markup(told)
+    assert {tag for tag, _ in markup.elements} <= ALLOWED_TAGS
+    assert {name for _, attributes in markup.elements for name in attributes} <= ALLOWED_ATTRIBUTES
+    assert markup.text.count(PAYLOAD) >= 3

@@ -236,7 +236,7 @@ def test_an_encoder_that_is_none_is_refused_by_name(data: Path, tmp_path: Path) 
 def test_the_threshold_refuses_three_of_four_unanswerable_questions() -> None:
     odds = np.array([3.0, 1.0, -1.0, 2.0, -2.0, -3.0, 0.0])
     answerable = np.array([True, True, True, False, False, False, False])
-    reading = Reading(np.array([1.0, 0.5, 1.0, 0, 0, 0, 0]), np.zeros(7), odds, answerable)
+    reading = Reading(np.array([1.0, 0.5, 1.0, 0, 0, 0, 0]), np.zeros(7), odds, answerable, answerable)
     assert (odds[~answerable] <= reading.threshold).mean() == 0.75
     assert reading.f1_at(reading.threshold).tolist() == [1.0, 0.5, 0.0]
     line = bench.describe("set", reading)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from qa.types import ResolvedDate
+
 _MONTHS = {
     **dict.fromkeys(("januari", "january", "jan"), 1),
     **dict.fromkeys(("februari", "pebruari", "february", "feb", "peb"), 2),
@@ -56,6 +58,17 @@ DATE_AND_TIME = (
 _ALONE = re.compile(rf"\s*{DATE_AND_TIME}\s*", re.IGNORECASE)
 _WITH_WEEKDAY = re.compile(
     rf"\b{_DAY}{_PART}\s*,?\s*(?:tanggal\s+)?(?:\(\s?(?:{_WORDS}|{_NUMBERS})|{_WORDS.replace('?P<w', '?P<v')})",
+    re.IGNORECASE,
+)
+_WITHOUT_YEAR = re.compile(
+    rf"\b(?:{_DAY}{_PART}\s*,?\s*)?(?:tanggal\s+)?(?:\(\s?(?:{_WORDS}|{_NUMBERS})\s?\)|"
+    rf"(?<!\d){_WORDS.replace('?P<w', '?P<v')}(?!,?\s*\d{{4}}))",
+    re.IGNORECASE,
+)
+_DAYS_AWAY = {"kemarin": -1, "kemarin malam": -1, "hari ini": 0, "besok": 1, "esok": 1, "lusa": 2}
+_RELATIVE = re.compile(
+    rf"\b(?:{_DAY}\s+(?:(?P<past>lalu|kemarin)|mendatang|depan)|"
+    r"(?P<word>kemarin\s+malam|kemarin|hari\s+ini|besok|esok|lusa))\b",
     re.IGNORECASE,
 )
 _YEAR = re.compile(r"(?<![\d.,])(?:19|20)\d\d(?!\d|[.,:]\d)")
@@ -130,6 +143,43 @@ def dates_with_weekday(text: str) -> Iterator[DateMention]:
         mention = _mention(match)
         if mention:
             yield mention
+
+
+def resolved_dates(text: str, published: date | None) -> Iterator[ResolvedDate]:
+    """Find the days that ``text`` names by their relation to ``published``, the day its article is from.
+
+    "kemarin", "hari ini", "besok", "lusa"; a weekday with "lalu", "kemarin", "mendatang" or "depan"; a day and month
+    without their year, which is that nearest to ``published`` with the weekday named, if one is.
+    """
+    if published is None:
+        return
+    found: list[ResolvedDate] = []
+    for match in _WITHOUT_YEAR.finditer(text):
+        mention = _mention(match)
+        if mention and mention.year is None and (day := _nearest(mention, published)):
+            # The full stop that may belong to a short month may also end the sentence.
+            found.append(ResolvedDate(match.start(), match.start() + len(match.group().rstrip(".")), day))
+    for match in _RELATIVE.finditer(text):
+        if all(match.end() <= one.start or match.start() >= one.end for one in found):
+            found.append(ResolvedDate(match.start(), match.end(), _counted(match, published)))
+    yield from sorted(found, key=lambda one: one.start)
+
+
+def _nearest(mention: DateMention, published: date) -> date | None:
+    years = range(published.year - 1, published.year + 2)
+    days = [day for year in years if (day := _date_or_none(year, mention.month, mention.day))]
+    if mention.weekday is not None:
+        days = [day for day in days if day.weekday() == mention.weekday]
+    return min(days, key=lambda day: abs((day - published).days), default=None)
+
+
+def _counted(match: re.Match[str], published: date) -> date:
+    if match["word"]:
+        return published + timedelta(days=_DAYS_AWAY[" ".join(match["word"].lower().split())])
+    ahead = (_WEEKDAYS[match["weekday"].lower()] - published.weekday()) % 7
+    if match["past"]:
+        return published + timedelta(days=ahead - 7)
+    return published + timedelta(days=ahead or 7)
 
 
 def latest_year(text: str, today: date) -> int | None:

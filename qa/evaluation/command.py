@@ -79,7 +79,7 @@ def evaluate(options: argparse.Namespace, settings: Settings, version: str) -> i
     with holding(options.out):
         encoder = load_encoder_of(settings)
         with NewsIndex.open(settings.index, encoder.fingerprint) as index:
-            system = build_system(options.system, index, encoder, settings.dense_weight)
+            system = build_system(options.system, index, encoder, settings.dense_weight, settings.threshold)
             total = len(questions.questions[: options.limit])
             try:
                 with progress_of(total, " questions") as done:

@@ -18,7 +18,7 @@ from embeddings.metrics import (
     percentile,
     retrieval_scores,
 )
-from qa.evaluation.normalise import Rules, exact_match, f1, holds
+from qa.evaluation.normalise import Rules, exact_match, f1, holds, normalise
 from qa.evaluation.predictions import Row
 
 RIGHT_F1 = 0.5
@@ -42,11 +42,25 @@ def compute_metrics(rows: Sequence[Row], rules: Rules = "indonesian") -> dict[st
 
 
 def is_right(row: Row, rules: Rules = "indonesian") -> bool:
-    """Whether the best candidate answers: it holds an answer word for word, or F1 reaches ``RIGHT_F1``."""
+    """Whether the best candidate answers, as ``answers_rightly`` judges it."""
     best, answers = row.get("best"), row.get("answers")
-    if not best or not answers:
-        return False
-    return holds(best, answers, rules) or f1(best, answers, rules) >= RIGHT_F1
+    return answers_rightly(best, answers, rules) if best and answers else False
+
+
+def answers_rightly(text: str, answers: Sequence[str], rules: Rules = "indonesian") -> bool:
+    """Whether ``text`` holds an answer word for word, or reaches F1 ``RIGHT_F1`` without another number than it."""
+    return holds(text, answers, rules) or any(
+        f1(text, [answer], rules) >= RIGHT_F1 and _numbers_agree(text, answer, rules) for answer in answers
+    )
+
+
+def _numbers_agree(text: str, answer: str, rules: Rules) -> bool:
+    """Whether the numbers of one are among those of the other, and some are if the answer has any."""
+    said, known = (
+        {token for token in normalise(each, rules) if any(char.isdigit() for char in token)}
+        for each in (text, answer)
+    )
+    return (said <= known or known <= said) and (not known or bool(said & known))
 
 
 def _figures(rows: Sequence[Row], rules: Rules) -> dict[str, Estimate]:

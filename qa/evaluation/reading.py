@@ -14,14 +14,19 @@ from typing import Any
 from qa.answering import Found, check_question, compose
 from qa.errors import InputError
 from qa.evaluation.questions import Problem
-from qa.reader import SentenceReader
+from qa.reader import PASSAGE_THRESHOLD, PassageReader
+from qa.spans import SpanModel
 from qa.terms import detect_language
-from qa.types import Article, Chunk, Hit, Reader
+from qa.types import Answer, Article, Chunk, Hit, Reader
 
 
-def current_reader() -> SentenceReader:
-    """Return the reader that answers, without an archive to say which words are rare: all are alike."""
-    return SentenceReader(lambda word: 1.0)
+def current_reader() -> PassageReader:
+    """Return the reader that answers, apart from retrieval.
+
+    Raises:
+        ModelError: it is missing or damaged.
+    """
+    return PassageReader(SpanModel.load_default())
 
 
 def find_in(question: str, context: str, reader: Reader) -> Found:
@@ -35,7 +40,13 @@ def find_in(question: str, context: str, reader: Reader) -> Found:
     identity = hashlib.sha256(context.encode()).hexdigest()[:16]
     article = Article(identity, None, context, None, None, None, False, None, identity)
     hit = Hit(Chunk(f"{identity}-0", identity, 0, context, 0, len(context)), article, 1.0, "both")
-    return Found(question, language, reader.read(question, language, [hit]), [hit], {})
+    return Found(question, language, reader.read(question, language, [hit]).candidates, [hit], {})
+
+
+def decide(found: Found) -> Answer:
+    """Answer from the best of what was found in a context, or say that it does not say."""
+    timings = found.timings
+    return compose(found.question, found.language, found.candidates, found.hits, timings, PASSAGE_THRESHOLD)
 
 
 def read_answer(question: str, context: str, reader: Reader) -> dict[str, Any]:
@@ -47,7 +58,7 @@ def read_answer(question: str, context: str, reader: Reader) -> dict[str, Any]:
         InputError: the question is empty or too long.
     """
     found = find_in(question, context, reader)
-    answer = compose(found.question, found.language, found.candidates, found.hits, found.timings)
+    answer = decide(found)
     return {
         "answer": answer.text or "",
         "score": answer.confidence,

@@ -45,6 +45,7 @@ def describe_run(
         "generation": answerer.index.generation,
         "model": store.fingerprint(),
         "dense_weights": dict(answerer.retriever.dense_weights),
+        "thresholds": dict(answerer.thresholds),
         **asdict(settings),
         "version": version,
     }
@@ -122,10 +123,7 @@ def _verbatim(answer: Answer, answerer: QuestionAnswerer) -> list[bool]:
 
 def _text_of(candidates: Sequence[Candidate]) -> str | None:
     """Return what would be answered if nothing were refused."""
-    if not candidates:
-        return None
-    best = candidates[0]
-    return best.hit.article.text[best.start : best.end]
+    return candidates[0].text if candidates else None
 
 
 def _copies(relevant: Iterable[str], hits: Sequence[Hit], answerer: QuestionAnswerer) -> dict[str, str]:

@@ -200,6 +200,7 @@ def _reply(answer: Answer, number: int, language: Language, *, current: bool) ->
             for article, markers in _by_article(answer.citations)
         )
         said += f'<ol class="t-sources" lang="{answer.language}">{"".join(lines)}</ol>'
+        said += _sureness(answer) + _alternatives(answer)
     show = (
         ""
         if current
@@ -209,6 +210,30 @@ def _reply(answer: Answer, number: int, language: Language, *, current: bool) ->
         f'{said}<p class="t-actions"><button type="button" data-copy="{escape(plain_answer(answer))}" '
         f'data-copied="{escape(words.copied)}">{escape(words.copy)}</button>{show}</p>'
     )
+
+
+def _sureness(answer: Answer) -> str:
+    words, sureness = strings_for(answer.language), answer.sureness
+    if sureness is None:
+        return ""
+    meaning = words.sureness_help.format(percent=round(100 * answer.confidence))
+    return (
+        f'<p class="t-sureness t-{sureness}" lang="{answer.language}" title="{escape(meaning)}">'
+        f'{escape(words.sureness(sureness))}<span class="t-unseen">. {escape(meaning)}</span></p>'
+    )
+
+
+def _alternatives(answer: Answer) -> str:
+    """What was nearly answered instead, with where it stands."""
+    if not answer.alternatives:
+        return ""
+    lines = "".join(
+        f'<li><q dir="auto">{escape(other.text)}</q> '
+        f"<bdi>{escape(outlet_and_date(other.citation.article, answer.language))}</bdi></li>"
+        for other in answer.alternatives
+    )
+    title = escape(strings_for(answer.language).alternatives)
+    return f'<div class="t-alternatives" lang="{answer.language}"><p>{title}</p><ul>{lines}</ul></div>'
 
 
 def _answer_text(answer: Answer, number: int, language: Language) -> str:

@@ -165,7 +165,7 @@ def evidence_panel(answer: Answer | None, language: Language, *, key: str = "0")
         cards = [_hit_card(hit, language, f"{key}-n{n}") for n, hit in enumerate(_nearest(answer.hits), 1)]
     else:
         title, note = words.evidence, ""
-        cards = [_citation_card(one, answer.citations, language, key) for one in answer.citations]
+        cards = [_citation_card(one, answer, language, key) for one in answer.citations]
     asked = escape(words.evidence_for.format(question=answer.question))
     return (
         f'<section class="t-evidence{" t-refused" if answer.abstained else ""}"><h2>{escape(title)}</h2>'
@@ -181,12 +181,10 @@ def _nearest(hits: Sequence[Hit]) -> list[Hit]:
     return list(best.values())[:NEAREST_SHOWN]
 
 
-def _citation_card(
-    citation: Citation, all_citations: Sequence[Citation], language: Language, key: str
-) -> str:
+def _citation_card(citation: Citation, answer: Answer, language: Language, key: str) -> str:
     article = citation.article
     shown = passage_around(article.text, citation.start, citation.end)
-    marks = [(one.start, one.end) for one in all_citations if one.article.id == article.id]
+    marks = [(one.start, one.end) for one in answer.citations if one.article.id == article.id]
     return _card(
         article,
         shown,
@@ -195,7 +193,18 @@ def _citation_card(
         language,
         card_id=f"card-{key}-{citation.marker}",
         marker=citation.marker,
+        note=_dates(citation, language),
     )
+
+
+def _dates(citation: Citation, language: Language) -> str:
+    """What days the quote means by "kemarin" or "Jumat (19/5)", marked as worked out."""
+    resolved = strings_for(language).resolved
+    lines = (
+        resolved.format(words=citation.quote[one.start : one.end], day=long_date(one.day, language))
+        for one in citation.dates
+    )
+    return "".join(f'<p class="t-dates">{escape(line)}</p>' for line in lines)
 
 
 def _hit_card(hit: Hit, language: Language, key: str) -> str:
@@ -217,6 +226,7 @@ def _card(
     *,
     card_id: str,
     marker: int | None = None,
+    note: str = "",
 ) -> str:
     words = strings_for(language)
     badge = f'<span class="t-marker" aria-hidden="true">{marker}</span>' if marker is not None else ""
@@ -227,7 +237,7 @@ def _card(
         f'<article class="t-card" id="{escape(card_id)}" tabindex="-1">'
         f'<header>{badge}<h3 dir="auto">{escape(headline(article, words))}</h3></header>'
         f"{_meta(article, language)}"
-        f'<blockquote class="{classes}">{passage}</blockquote>'
+        f'<blockquote class="{classes}">{passage}</blockquote>{note}'
         f'<footer><button type="button" class="t-read" popovertarget="{escape(dialog_id)}">'
         f"{escape(words.read_article)}</button>{_source_link(article, words)}</footer>"
         f"{dialog_markup}</article>"

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date
 
-from qa.types import Language
+from qa.types import Language, Sureness
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,17 @@ class Strings:
     busy: str
     turned_away: str
     failed: str
+    sure: str
+    likely: str
+    unsure: str
+    sureness_help: str
+    alternatives: str
+    resolved: str
     months: tuple[str, ...]
+
+    def sureness(self, sureness: Sureness) -> str:
+        """How sure an answer is, in words."""
+        return {"sure": self.sure, "likely": self.likely, "unsure": self.unsure}[sureness]
 
 
 ENGLISH = Strings(
@@ -108,6 +118,12 @@ ENGLISH = Strings(
     busy="Many questions are being answered right now. Please ask again in a moment.",
     turned_away="This question could not be answered: {reason}",
     failed="Something went wrong while answering. The details are in the log where Tanya was started.",
+    sure="Sure",
+    likely="Likely",
+    unsure="Unsure",
+    sureness_help="Estimated chance that this answer is right: {percent} %",
+    alternatives="Or, less likely:",
+    resolved="“{words}” is {day}, worked out from the date of the article",
     months=(
         "January",
         "February",
@@ -171,6 +187,12 @@ INDONESIAN = Strings(
     busy="Banyak pertanyaan sedang dijawab. Silakan tanyakan lagi sebentar lagi.",
     turned_away="Pertanyaan ini tidak dapat dijawab: {reason}",
     failed="Terjadi kesalahan saat menjawab. Rinciannya ada di log tempat Tanya dijalankan.",
+    sure="Yakin",
+    likely="Mungkin",
+    unsure="Ragu",
+    sureness_help="Perkiraan peluang jawaban ini benar: {percent} %",
+    alternatives="Atau, kurang mungkin:",
+    resolved="“{words}” adalah {day}, disimpulkan dari tanggal artikel",
     months=(
         "Januari",
         "Februari",

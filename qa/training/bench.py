@@ -15,21 +15,27 @@ import numpy as np
 
 from embeddings.errors import EmbeddingError
 from embeddings.metrics import estimate, mean
+from qa.evaluation.metrics import answers_rightly
 from qa.evaluation.normalise import exact_match, f1
 from qa.spans import SpanModel
 from qa.training.rows import Row, development_rows
 
+LEAST_ODDS = -30.0
+"""Of a row in which nothing was found."""
 REFUSED = 0.75
 """Share of the unanswerable questions that a threshold must refuse."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What a reader made of the rows of a set: F1 and exact match of its best span, by SQuAD's rule, and its odds."""
+    """What a reader made of the rows of a set: F1 and exact match of its best span by SQuAD's rule, its odds, and
+    whether it answers.
+    """
 
     f1: np.ndarray
     exact: np.ndarray
     odds: np.ndarray
+    right: np.ndarray
     answerable: np.ndarray
 
     @property
@@ -46,16 +52,21 @@ class Reading:
 
 def read_rows(model: SpanModel, rows: Sequence[Row]) -> Reading:
     """Read every row with its own passage."""
-    scores, exact, odds = [], [], []
+    scores, exact, odds, right = [], [], [], []
     for row in rows:
         spans = model.score(row.question, [row.passage], 1)
         best = spans[0] if spans else None
         text = row.passage.text[best.start : best.end] if best else ""
         scores.append(f1(text, row.texts, "squad"))
         exact.append(exact_match(text, row.texts, "squad"))
-        odds.append(best.odds if best else float("-inf"))
+        odds.append(best.odds if best else LEAST_ODDS)
+        right.append(answers_rightly(text, row.texts, "squad"))
     return Reading(
-        np.array(scores), np.array(exact), np.array(odds), np.array([bool(row.answers) for row in rows])
+        np.array(scores),
+        np.array(exact),
+        np.array(odds),
+        np.array(right),
+        np.array([bool(row.answers) for row in rows]),
     )
 
 
@@ -75,6 +86,20 @@ def describe(name: str, reading: Reading) -> str:
     return line
 
 
+def calibrate(readings: Sequence[Reading]) -> tuple[float, float]:
+    """Return slope and intercept that make of odds the probability that a span is right (Platt 1999).
+
+    What is right is as ``tanya evaluate`` judges it. Every set counts as much as any other.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    odds = np.concatenate([reading.odds for reading in readings])
+    right = np.concatenate([reading.right for reading in readings])
+    weights = np.concatenate([np.full(len(reading.odds), 1 / len(reading.odds)) for reading in readings])
+    model = LogisticRegression(C=1e6).fit(odds[:, None], right, len(odds) * weights / weights.sum())
+    return float(model.coef_[0, 0]), float(model.intercept_[0])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the figures of every development set; return the exit code."""
     parser = argparse.ArgumentParser(prog="python -m qa.training.bench", description=__doc__)
@@ -83,8 +108,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         model = SpanModel.load(options.model)
+        readings = []
         for name, rows in development_rows(options.data).items():
-            print(describe(name, read_rows(model, rows)), flush=True)
+            readings.append(read_rows(model, rows))
+            print(describe(name, readings[-1]), flush=True)
+        slope, intercept = calibrate(readings)
+        print(f"For qa/reader.py: PASSAGE_CALIBRATION = ({slope:.3f}, {intercept:.3f})")
     except EmbeddingError as error:
         print(error, file=sys.stderr)
         return 1
