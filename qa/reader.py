@@ -109,6 +109,8 @@ class SpanReader:
         for span in self.model.score(question, passages):
             hit = hits[span.passage]
             place = Place(hit, hit.chunk.start + span.start, hit.chunk.start + span.end)
+            if "\n" in place.text:
+                continue  # no answer goes on in the next paragraph
             strength = span.odds + self.retrieval_weight[language] * hit.score
             key = (hit.article.id, place.start, place.end)
             # A sentence that two chunks share is read twice and counts once.
@@ -153,7 +155,8 @@ class SpanReader:
         others = [
             (each.place.start, each.place.end)
             for each in ranked
-            if each.probability >= SENTENCE_SHARE * best and (each.place.start, each.place.end) != own
+            if each.probability >= SENTENCE_SHARE * best
+            and (each.place.end <= own[0] or each.place.start >= own[1])
         ]
         return _in_sentences(candidate, sorted([own, *others[: SENTENCES - 1]]))
 
