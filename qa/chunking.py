@@ -117,10 +117,15 @@ def _packed(lengths: list[int], max_words: int) -> Iterator[Span]:
     if not total:
         return
     target = total / -(-total // max_words)
-    first = 0
+    first, repeats = 0, False
     while True:
         last, words = first, lengths[first]
-        while last + 1 < len(lengths) and words < target and words + lengths[last + 1] <= max_words:
+        # A chunk that opens with the sentence that closed the last one must bring another.
+        while (
+            last + 1 < len(lengths)
+            and (words < target or (repeats and last == first))
+            and words + lengths[last + 1] <= max_words
+        ):
             last += 1
             words += lengths[last]
         yield first, last
@@ -128,4 +133,5 @@ def _packed(lengths: list[int], max_words: int) -> Iterator[Span]:
             return
         shared = last > first and lengths[last] <= OVERLAP_WORDS
         fits = lengths[last] + lengths[last + 1] <= max_words
-        first = last if shared and fits else last + 1
+        repeats = shared and fits
+        first = last if repeats else last + 1

@@ -63,6 +63,7 @@ def check(text: str, max_words: int) -> list[Chunk]:
 @example("kata " * 500, MAX_WORDS)
 @example("\n".join("baris" for _ in range(300)), MAX_WORDS)
 @example("\u2028satu. Dua\u2029tiga", 2)
+@example(".: 0 0 0 .: 0", 7)
 def test_offsets_are_exact_and_no_word_is_lost(text: str, max_words: int) -> None:
     chunks = check(text, max_words)
     covered = set()
