@@ -86,16 +86,14 @@ def test_reading_is_measured(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     out = capsys.readouterr().out
     figures = {line.split()[0]: line.split()[1] for line in out.split("\n\n")[0].splitlines()}
     assert figures == {
-        "answer.exact_match": figures["answer.exact_match"],
-        "answer.f1": figures["answer.f1"],
+        "answer.exact_match": "1.000",
+        "answer.f1": "1.000",
         "abstention.refused_unanswerable": "1.000",
         "abstention.refused_answerable": "0.000",
         "abstention.aurc": "0.250",
         "citation.verbatim": "1.000",
         "citation.holds_answer": "1.000",
     }
-    # The answer is 14500 rupiah, and may be given with what it is the price of.
-    assert float(figures["answer.f1"]) >= 0.75
     assert "answerability: unanswerable" in out
 
 
