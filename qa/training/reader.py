@@ -57,7 +57,7 @@ ROWS_MINED = 2_048
 class Plan:
     """The numbers of a run; the rates are AdamW's, at their peak."""
 
-    steps: int = 1_500
+    steps: int = 1_400
     batch: int = 32
     learning_rate: float = 1.5e-4
     seed: int = 20_230_519
