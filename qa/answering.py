@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 MAX_QUESTION_CHARACTERS = 1_000
 
-THRESHOLD: dict[Language, float] = {"en": 0.27, "id": 0.3}
+THRESHOLD: dict[Language, float] = {"en": 0.24, "id": 0.29}
 """Least probability at which the best candidate is given as the answer.
 
 Where eight in ten of the development questions without an answer among their passages are refused; see

@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib
 import json
 import threading
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ from numpy.typing import NDArray
 from embeddings.encoder import cpu_has_bfloat16
 from embeddings.errors import ModelError
 from embeddings.model_folder import check_shipped
+from qa.chunking import sentence_spans
 
 if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
@@ -76,6 +78,7 @@ class Window:
 
     ``offsets``: characters in the passage of each of its tokens, which begin at ``first`` in ``ids``; ``second``: where
     the second segment begins, that is title and passage. ``inside``: whether a token goes on with the word before it.
+    ``sentences``: the number in the passage of the sentence that a token is in.
     """
 
     passage: int
@@ -84,6 +87,7 @@ class Window:
     first: int
     offsets: list[tuple[int, int]]
     inside: list[bool]
+    sentences: list[int]
 
 
 class Windows:
@@ -106,10 +110,13 @@ class Windows:
             head = [*question_ids]
             if title.ids:
                 head += [*title.ids[:TITLE_TOKENS], self._end]
-            windows += self._windows(number, head, len(question_ids), body)
+            starts = [start for start, _ in sentence_spans(_clean(passages[number].text))]
+            windows += self._windows(number, head, len(question_ids), body, starts)
         return windows
 
-    def _windows(self, number: int, head: list[int], second: int, body: Encoding) -> list[Window]:
+    def _windows(
+        self, number: int, head: list[int], second: int, body: Encoding, starts: list[int]
+    ) -> list[Window]:
         room = MAX_TOKENS - len(head) - 1
         windows = []
         for begin in range(0, max(len(body.ids) - OVERLAP_TOKENS, 1), room - OVERLAP_TOKENS):
@@ -121,7 +128,9 @@ class Windows:
             ]
             if end > begin:
                 ids = [*head, *body.ids[begin:end], self._end]
-                windows.append(Window(number, ids, second, len(head), body.offsets[begin:end], inside))
+                offsets = body.offsets[begin:end]
+                sentences = [bisect_right(starts, start) for start, _ in offsets]
+                windows.append(Window(number, ids, second, len(head), offsets, inside, sentences))
         return windows
 
 
@@ -252,7 +261,10 @@ def run_network(network: Any, windows: Sequence[Window]) -> tuple[Tensor, Tensor
 
 
 def best_spans(window: Window, start: Floats, end: Floats, spans: int = SPANS) -> list[ScoredSpan]:
-    """Return up to ``spans`` spans of a window, best first, that do not overlap and do not cut a word."""
+    """Return up to ``spans`` spans of a window, best first: whole words of one sentence, none overlapping another.
+
+    ``start``, ``end``: float32 logits of the window's tokens, shape ``(tokens,)``.
+    """
     count = len(window.offsets)
     starts = start[window.first : window.first + count] - start[0]
     ends = end[window.first : window.first + count] - end[0]
@@ -260,7 +272,9 @@ def best_spans(window: Window, start: Floats, end: Floats, spans: int = SPANS) -
     starts = np.where(within, -np.inf, starts)
     ends = np.where(np.append(within[1:], False), -np.inf, ends)
     length = np.arange(count)[None, :] - np.arange(count)[:, None]
-    odds = np.where((length >= 0) & (length < ANSWER_TOKENS), starts[:, None] + ends[None, :], -np.inf)
+    sentences = np.array(window.sentences)
+    allowed = (length >= 0) & (length < ANSWER_TOKENS) & (sentences[:, None] == sentences[None, :])
+    odds = np.where(allowed, starts[:, None] + ends[None, :], -np.inf)
     found = []
     for _ in range(spans):
         first, last = np.unravel_index(int(np.argmax(odds)), odds.shape)

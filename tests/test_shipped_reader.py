@@ -61,6 +61,7 @@ def test_transformers_loads_it_in_float32() -> None:
     ("question", "answer"),
     [
         ("Siapa yang menengahi perundingan Armenia dan Azerbaijan?", "Sergei Lavrov"),
+        ("Who mediated the talks between Armenia and Azerbaijan?", "Sergei Lavrov"),
         ("In which city did Armenia and Azerbaijan talk?", "Moskow"),
         ("Berapa lama perundingan Armenia dan Azerbaijan berlangsung?", "tiga jam"),
         ("How much does a kilogram of rice cost at Cipinang market?", "Rp 14.500"),

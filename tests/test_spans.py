@@ -110,10 +110,12 @@ def test_spans_of_overlapping_windows_do_not_overlap(
     assert all(one[1] <= other[0] for one, other in itertools.pairwise(ordered))
 
 
-def window(words: int, inside: tuple[int, ...] = ()) -> Window:
+def window(words: int, inside: tuple[int, ...] = (), borders: tuple[int, ...] = ()) -> Window:
     """A window of a question of one token and a passage of two-letter words."""
     offsets = [(3 * number, 3 * number + 2) for number in range(words)]
-    return Window(0, [2, 9, 3, *range(words), 3], 3, 3, offsets, [row in inside for row in range(words)])
+    inner = [row in inside for row in range(words)]
+    numbers = [sum(row >= border for border in borders) for row in range(words)]
+    return Window(0, [2, 9, 3, *range(words), 3], 3, 3, offsets, inner, numbers)
 
 
 def logits(words: int, no_answer: float, **places: float) -> np.ndarray:
@@ -139,6 +141,18 @@ def test_no_span_begins_or_ends_inside_a_word() -> None:
     assert [(span.start, span.end) for span in best_spans(window(4), start, end, 1)] == [(3, 5)]
     whole = best_spans(window(4, inside=(1, 2)), start, end, 1)
     assert [(span.start, span.end) for span in whole] == [(0, 8)]
+
+
+def test_no_span_goes_on_in_the_next_sentence() -> None:
+    start, end = logits(6, 0.0, w1=9.0, w3=4.0), logits(6, 0.0, w4=9.0, w2=3.0)
+    assert [(span.start, span.end) for span in best_spans(window(6), start, end, 1)] == [(3, 14)]
+    apart = best_spans(window(6, borders=(3,)), start, end, 2)
+    assert [(span.start, span.end) for span in apart] == [(9, 14), (3, 8)]
+
+
+def test_sentences_are_those_of_the_passage(windows: Windows) -> None:
+    (cut,) = windows.cut(QUESTION, [Passage("Menteri membuka rapat. Harga beras naik.\nDi pasar")])
+    assert cut.sentences == [1] * 4 + [2] * 4 + [3] * 2
 
 
 def test_no_span_is_longer_than_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
