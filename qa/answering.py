@@ -195,13 +195,12 @@ def compose(
     candidates: Sequence[Candidate],
     hits: Sequence[Hit],
     timings: dict[str, float],
-    threshold: float | None = None,
+    threshold: float,
 ) -> Answer:
     """Make the answer of candidates, best first: their text verbatim and cited, or none if the best is too unsure.
 
-    ``threshold``: the least probability of an answer; ``None`` for that of the language in ``THRESHOLD``.
+    ``threshold``: the least probability of an answer, 0 to 1.
     """
-    threshold = THRESHOLD[language] if threshold is None else threshold
     confidence = candidates[0].probability if candidates else 0.0
     if confidence < threshold or not candidates:
         return Answer(question, language, None, confidence, (), tuple(hits), timings)

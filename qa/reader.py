@@ -16,7 +16,7 @@ import numpy as np
 from qa.chunking import Span
 from qa.questions import kind_of
 from qa.sentences import Asked, SentenceReader, sentence_around
-from qa.spans import Passage, SpanModel
+from qa.spans import Passage, ScoredSpan, SpanModel
 from qa.terms import stem, words
 from qa.types import Candidate, Hit, Language, Place, Reading
 
@@ -104,11 +104,10 @@ class SpanReader:
 
     def groups(self, question: str, language: Language, hits: Sequence[Hit]) -> list[Group]:
         """Return the spans of ``hits``, those that say the same together, the strongest first."""
-        passages = [Passage(hit.chunk.text, hit.article.title or "") for hit in hits]
         scored: dict[tuple[str, int, int], tuple[float, float, Place]] = {}
-        for span in self.model.score(question, passages):
+        for span in self.model.score(question, _passages(hits)):
             hit = hits[span.passage]
-            place = Place(hit, hit.chunk.start + span.start, hit.chunk.start + span.end)
+            place = _place(hit, span)
             strength = span.odds + self.retrieval_weight[language] * hit.score
             key = (hit.article.id, place.start, place.end)
             # A sentence that two chunks share is read twice and counts once.
@@ -167,19 +166,24 @@ class PassageReader:
 
     def read(self, question: str, language: Language, hits: Sequence[Hit]) -> Reading:
         """Return spans, the most probable first, and the hits as they are."""
-        spans = self.model.score(question, [Passage(hit.chunk.text, hit.article.title or "") for hit in hits])
+        spans = self.model.score(question, _passages(hits))
         slope, intercept = PASSAGE_CALIBRATION
         found = [
             Candidate(
-                Place(
-                    hits[span.passage],
-                    *(hits[span.passage].chunk.start + at for at in (span.start, span.end)),
-                ),
+                _place(hits[span.passage], span),
                 float(1.0 / (1.0 + np.exp(-(slope * span.odds + intercept)))),
             )
             for span in spans
         ]
         return Reading(found, list(hits))
+
+
+def _passages(hits: Sequence[Hit]) -> list[Passage]:
+    return [Passage(hit.chunk.text, hit.article.title or "") for hit in hits]
+
+
+def _place(hit: Hit, span: ScoredSpan) -> Place:
+    return Place(hit, hit.chunk.start + span.start, hit.chunk.start + span.end)
 
 
 def _grouped(scored: Sequence[tuple[float, float, Place]]) -> list[Group]:

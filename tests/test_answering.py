@@ -120,7 +120,7 @@ def test_timings_are_milliseconds_by_stage(answerer: QuestionAnswerer) -> None:
 def test_the_answer_is_the_bare_words_and_the_quote_their_sentence() -> None:
     article = make_article("Satu dua. Tiga empat lima. Enam.")
     hit = hit_of(article)
-    answer = compose("q", "id", [Candidate(Place(hit, 15, 20), 0.9)], [hit], {})
+    answer = compose("q", "id", [Candidate(Place(hit, 15, 20), 0.9)], [hit], {}, 0.2)
     assert answer.text == "empat"
     assert [(one.quote, one.start, one.end) for one in answer.citations] == [("Tiga empat lima.", 10, 26)]
 
@@ -129,7 +129,7 @@ def test_other_places_that_say_the_same_are_cited_once_a_sentence() -> None:
     article, other = make_article("Ani pergi. Ani dan Budi pulang."), make_article("Kata Ani.", "b.txt")
     hit, second = hit_of(article), hit_of(other)
     places = (Place(hit, 11, 14), Place(hit, 11, 14), Place(second, 5, 8), Place(hit, 19, 23))
-    answer = compose("q", "id", [Candidate(Place(hit, 0, 3), 0.9, places)], [hit, second], {})
+    answer = compose("q", "id", [Candidate(Place(hit, 0, 3), 0.9, places)], [hit, second], {}, 0.2)
     assert answer.text == "Ani"
     assert [one.quote for one in answer.citations] == ["Ani pergi.", "Ani dan Budi pulang.", "Kata Ani."]
     assert [one.marker for one in answer.citations] == [1, 2, 3]
@@ -139,7 +139,7 @@ def test_sentences_are_the_answer_together_each_with_its_citation() -> None:
     article = make_article("Satu dua. Tiga empat. Lima enam.")
     hit = hit_of(article)
     both = Candidate(Place(hit, 0, 9), 0.9, (Place(hit, 22, 32),), sentences=True)
-    answer = compose("q", "id", [both], [hit], {})
+    answer = compose("q", "id", [both], [hit], {}, 0.2)
     assert answer.text == "Satu dua. Lima enam."
     assert [one.quote for one in answer.citations] == ["Satu dua.", "Lima enam."]
 
@@ -152,7 +152,7 @@ def test_what_was_nearly_answered_is_an_alternative_with_its_own_proof() -> None
         Candidate(Place(hit, 11, 15), 0.5),
         Candidate(Place(hit, 24, 28), 0.1),
     ]
-    answer = compose("q", "id", candidates, [hit], {})
+    answer = compose("q", "id", candidates, [hit], {}, 0.2)
     (other,) = answer.alternatives
     assert (other.text, other.confidence, other.citation.quote) == ("Budi", 0.5, "Budi pulang.")
     assert compose("q", "id", candidates, [hit], {}, 0.9).alternatives == ()
@@ -170,7 +170,7 @@ def test_sureness_is_said_in_a_word() -> None:
 def test_days_of_a_quote_are_worked_out_from_the_date_of_its_article() -> None:
     article = make_article("Rapat digelar Jumat (19/5).", published_at=date(2023, 5, 20))
     hit = hit_of(article)
-    answer = compose("q", "id", [Candidate(Place(hit, 14, 26), 0.9)], [hit], {})
+    answer = compose("q", "id", [Candidate(Place(hit, 14, 26), 0.9)], [hit], {}, 0.2)
     (resolved,) = answer.citations[0].dates
     assert answer.citations[0].quote[resolved.start : resolved.end] == "Jumat (19/5)"
     assert resolved.day == date(2023, 5, 19)
@@ -178,7 +178,7 @@ def test_days_of_a_quote_are_worked_out_from_the_date_of_its_article() -> None:
 
 def test_compose_refuses_below_the_threshold_and_keeps_the_confidence() -> None:
     article = make_article("Satu dua.")
-    answer = compose("q", "id", [Candidate(Place(hit_of(article), 0, 9), 0.08)], [hit_of(article)], {})
+    answer = compose("q", "id", [Candidate(Place(hit_of(article), 0, 9), 0.08)], [hit_of(article)], {}, 0.2)
     assert (answer.text, answer.confidence, answer.citations) == (None, 0.08, ())
 
 

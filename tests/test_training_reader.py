@@ -16,7 +16,7 @@ from embeddings.training.student import Student
 from embeddings.training.written import name_of
 from qa.spans import Passage, SpanModel
 from qa.training import bench, reader, rows
-from qa.training.bench import Reading
+from qa.training.bench import Judged
 from qa.training.reader import Plan, Recipe, begin, main, places_of, window_of
 from qa.training.rows import Row, Sampler, development_rows, training_rows, written_rows
 from tests.training_samples import (
@@ -171,8 +171,8 @@ def test_the_command_makes_a_reader_that_learnt_to_read_and_goes_on_where_it_sto
     assert "FacQA" in said
     assert "the reader is in" in said
     model = SpanModel.load(tmp_path / "whole" / "model", "float32")
-    learnt = bench.read_rows(model, training_rows(data)["facqa"])
-    untaught = bench.read_rows(
+    learnt = bench.judge_rows(model, training_rows(data)["facqa"])
+    untaught = bench.judge_rows(
         SpanModel(begin(encoder), Tokenizer.from_file(str(encoder / "tokenizer.json"))),
         training_rows(data)["facqa"],
     )
@@ -236,7 +236,7 @@ def test_an_encoder_that_is_none_is_refused_by_name(data: Path, tmp_path: Path) 
 def test_the_threshold_refuses_three_of_four_unanswerable_questions() -> None:
     odds = np.array([3.0, 1.0, -1.0, 2.0, -2.0, -3.0, 0.0])
     answerable = np.array([True, True, True, False, False, False, False])
-    reading = Reading(np.array([1.0, 0.5, 1.0, 0, 0, 0, 0]), np.zeros(7), odds, answerable, answerable)
+    reading = Judged(np.array([1.0, 0.5, 1.0, 0, 0, 0, 0]), np.zeros(7), odds, answerable, answerable)
     assert (odds[~answerable] <= reading.threshold).mean() == 0.75
     assert reading.f1_at(reading.threshold).tolist() == [1.0, 0.5, 0.0]
     line = bench.describe("set", reading)

@@ -6,11 +6,8 @@ skipped when its file is there, so a run that was stopped goes on. DIR/model is 
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,7 +16,7 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 
-from embeddings.errors import DataError, EmbeddingError
+from embeddings.errors import DataError
 from embeddings.glosses import Glosses, read_glosses
 from embeddings.training.alignment import align, anchored
 from embeddings.training.bench import BenchData, evaluate_model
@@ -27,6 +24,7 @@ from embeddings.training.data import TextPair
 from embeddings.training.export import export
 from embeddings.training.finetuning import Plan, fine_tune
 from embeddings.training.mining import alike, mine
+from embeddings.training.recipe import Stages, recipe_parser, run_recipe
 from embeddings.training.student import MAX_TOKENS, Student, teacher_folder
 from embeddings.training.tasks import Corpus, Tasks
 from embeddings.training.transplant import explain, stretch, transplant
@@ -44,16 +42,14 @@ START_SHARE = 0.3
 too far for its few questions is taken back. See docs/encoder.md for what it brings."""
 
 
-class Recipe:
+class Recipe(Stages):
     """The stages over one folder of data and one of results; each returns what its file holds, made if missing."""
 
     def __init__(self, data: Path, out: Path, plan: Plan) -> None:
-        self.data = data
-        self.out = out
+        super().__init__(data, out)
         self.plan = plan
         self.teacher = teacher_folder()
         self.glosses = read_glosses()
-        self.started = time.monotonic()
 
     def run(self) -> None:
         """Run every stage that is not done yet, up to the finished folder."""
@@ -107,14 +103,13 @@ class Recipe:
 
     def misses(self, student: Student, corpus: Corpus) -> dict[str, list[str]]:
         """Find near misses with the transplanted student."""
-        file = self.out / "misses.json"
-        if not file.exists():
+
+        def make() -> dict[str, list[str]]:
             made = mine(student, corpus, self.plan.seed)
-            building = file.with_suffix(".building")
-            building.write_text(json.dumps(made, ensure_ascii=False), "utf-8")
-            os.replace(building, file)
             self.say(f"near misses found for {sum(map(bool, made.values()))} questions")
-        found: dict[str, list[str]] = json.loads(file.read_text("utf-8"))
+            return made
+
+        found: dict[str, list[str]] = self.kept("misses.json", make)
         return found
 
     def measure(self, student: Student) -> None:
@@ -123,10 +118,6 @@ class Recipe:
         for name, value in figures.items():
             if not name.endswith(("@1", "@5")):
                 self.say(f"{name:28} {value:.3f}")
-
-    def say(self, text: str) -> None:
-        """Print a line with the minutes since the start."""
-        print(f"{(time.monotonic() - self.started) / 60:6.1f} min  {text}", file=sys.stderr, flush=True)
 
 
 def _english(corpus: Corpus) -> list[str]:
@@ -166,23 +157,11 @@ def _explained(glosses: Glosses) -> Iterator[TextPair]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the recipe; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m embeddings.training.encoder", description=__doc__)
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder of the training data")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder of the results, kept for going on"
-    )
-    parser.add_argument(
-        "--steps", type=int, default=Plan().steps, help="steps of fine-tuning (default: %(default)s)"
-    )
-    parser.add_argument("--seed", type=int, default=Plan().seed)
+    plan = Plan()
+    parser = recipe_parser("embeddings.training.encoder", __doc__, steps=plan.steps, seed=plan.seed)
     options = parser.parse_args(arguments)
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        Recipe(options.data, options.out, replace(Plan(), steps=options.steps, seed=options.seed)).run()
-    except (EmbeddingError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    plan = replace(plan, steps=options.steps, seed=options.seed)
+    return run_recipe(lambda: Recipe(options.data, options.out, plan).run(), options.out)
 
 
 if __name__ == "__main__":

@@ -27,9 +27,11 @@ REFUSED = 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What a reader made of the rows of a set: F1 and exact match of its best span by SQuAD's rule, its odds, and
-    whether it answers.
+class Judged:
+    """What a reader made of the rows of a set, arrays over rows.
+
+    ``f1`` and ``exact`` (match), 0 to 1, of its best span by SQuAD's rule, and ``odds`` of that span, float64; whether
+    it is ``right`` as ``tanya evaluate`` judges it, and whether the row is ``answerable``, bool.
     """
 
     f1: np.ndarray
@@ -50,7 +52,7 @@ class Reading:
         return kept
 
 
-def read_rows(model: SpanModel, rows: Sequence[Row]) -> Reading:
+def judge_rows(model: SpanModel, rows: Sequence[Row]) -> Judged:
     """Read every row with its own passage."""
     scores, exact, odds, right = [], [], [], []
     for row in rows:
@@ -61,7 +63,7 @@ def read_rows(model: SpanModel, rows: Sequence[Row]) -> Reading:
         exact.append(exact_match(text, row.texts, "squad"))
         odds.append(best.odds if best else LEAST_ODDS)
         right.append(answers_rightly(text, row.texts, "squad"))
-    return Reading(
+    return Judged(
         np.array(scores),
         np.array(exact),
         np.array(odds),
@@ -70,7 +72,7 @@ def read_rows(model: SpanModel, rows: Sequence[Row]) -> Reading:
     )
 
 
-def describe(name: str, reading: Reading) -> str:
+def describe(name: str, reading: Judged) -> str:
     """Return a line with the figures of a set, 95 % intervals in brackets."""
     found = estimate(mean, reading.f1[reading.answerable])
     line = (
@@ -86,16 +88,16 @@ def describe(name: str, reading: Reading) -> str:
     return line
 
 
-def calibrate(readings: Sequence[Reading]) -> tuple[float, float]:
+def calibrate(judged: Sequence[Judged]) -> tuple[float, float]:
     """Return slope and intercept that make of odds the probability that a span is right (Platt 1999).
 
     What is right is as ``tanya evaluate`` judges it. Every set counts as much as any other.
     """
     from sklearn.linear_model import LogisticRegression
 
-    odds = np.concatenate([reading.odds for reading in readings])
-    right = np.concatenate([reading.right for reading in readings])
-    weights = np.concatenate([np.full(len(reading.odds), 1 / len(reading.odds)) for reading in readings])
+    odds = np.concatenate([reading.odds for reading in judged])
+    right = np.concatenate([reading.right for reading in judged])
+    weights = np.concatenate([np.full(len(reading.odds), 1 / len(reading.odds)) for reading in judged])
     model = LogisticRegression(C=1e6).fit(odds[:, None], right, len(odds) * weights / weights.sum())
     return float(model.coef_[0, 0]), float(model.intercept_[0])
 
@@ -108,11 +110,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         model = SpanModel.load(options.model)
-        readings = []
+        judged = []
         for name, rows in development_rows(options.data).items():
-            readings.append(read_rows(model, rows))
-            print(describe(name, readings[-1]), flush=True)
-        slope, intercept = calibrate(readings)
+            judged.append(judge_rows(model, rows))
+            print(describe(name, judged[-1]), flush=True)
+        slope, intercept = calibrate(judged)
         print(f"For qa/reader.py: PASSAGE_CALIBRATION = ({slope:.3f}, {intercept:.3f})")
     except EmbeddingError as error:
         print(error, file=sys.stderr)

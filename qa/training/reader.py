@@ -6,9 +6,7 @@ on. DIR/model is the finished folder. ENCODER is the folder of the bilingual enc
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import sys
 import time
 from collections.abc import Sequence
@@ -21,10 +19,11 @@ from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from embeddings.encoder import SentenceEncoder
-from embeddings.errors import DataError, EmbeddingError
+from embeddings.errors import DataError
 from embeddings.training.checkpoints import load_checkpoint, save_checkpoint
 from embeddings.training.data import normalised
-from embeddings.training.finetuning import GRADIENT_NORM, rate
+from embeddings.training.finetuning import GRADIENT_NORM, REPORT_STEPS, rate
+from embeddings.training.recipe import Stages, recipe_parser, run_recipe
 from qa.spans import (
     CONFIG_FILE,
     TOKENIZER_FILE,
@@ -41,7 +40,6 @@ from qa.training.rows import Row, Sampler, development_rows, passages_of, traini
 from qa.types import Language
 
 CHECKPOINT_STEPS = 100
-REPORT_STEPS = 25
 PART_TOKENS = 4_096
 """Tokens computed at once, padding included; a batch is several such parts."""
 DEPTH = 30
@@ -63,15 +61,13 @@ class Plan:
     seed: int = 20_230_519
 
 
-class Recipe:
+class Recipe(Stages):
     """The stages over a folder of data, an encoder and a folder of results."""
 
     def __init__(self, data: Path, encoder: Path, out: Path, plan: Plan) -> None:
-        self.data = data
+        super().__init__(data, out)
         self.encoder = encoder
-        self.out = out
         self.plan = plan
-        self.started = time.monotonic()
 
     def run(self) -> None:
         """Run every stage that is not done yet, up to the finished folder."""
@@ -88,23 +84,19 @@ class Recipe:
 
     def misses(self, sets: dict[str, list[Row]]) -> dict[str, list[Passage]]:
         """Find near misses of the answerable questions with the encoder."""
-        file = self.out / "misses.json"
-        if not file.exists():
+
+        def make() -> dict[str, list[tuple[str, str]]]:
             encoder = SentenceEncoder.load(str(self.encoder))
             languages: tuple[Language, ...] = ("en", "id")
             made: dict[str, list[tuple[str, str]]] = {}
             for language in languages:
                 for question, passages in mine(encoder, sets, language).items():
                     made.setdefault(question, [(passage.text, passage.title) for passage in passages])
-            building = file.with_suffix(".building")
-            building.write_text(json.dumps(made, ensure_ascii=False), "utf-8")
-            os.replace(building, file)
             self.say(f"near misses found for {len(made):,} questions")
-        found = json.loads(file.read_text("utf-8"))
-        return {
-            question: [Passage(text, title) for text, title in passages]
-            for question, passages in found.items()
-        }
+            return made
+
+        found: dict[str, list[tuple[str, str]]] = self.kept("misses.json", make)
+        return {question: [Passage(*passage) for passage in passages] for question, passages in found.items()}
 
     def train(self, model: SpanModel, sampler: Sampler) -> None:
         """Train in place, going on from the checkpoint if there is one."""
@@ -137,11 +129,7 @@ class Recipe:
     def measure(self, model: SpanModel) -> None:
         """Print the development figures."""
         for name, rows in development_rows(self.data).items():
-            self.say(bench.describe(name, bench.read_rows(model, rows)))
-
-    def say(self, text: str) -> None:
-        """Print a line with the minutes since the start."""
-        print(f"{(time.monotonic() - self.started) / 60:6.1f} min  {text}", file=sys.stderr, flush=True)
+            self.say(bench.describe(name, bench.judge_rows(model, rows)))
 
 
 def begin(encoder: Path) -> torch.nn.Module:
@@ -259,25 +247,12 @@ def _parts(
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the recipe; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m qa.training.reader", description=__doc__)
-    parser.add_argument("data", type=Path, metavar="DATA", help="folder of the training data")
+    plan = Plan()
+    parser = recipe_parser("qa.training.reader", __doc__, steps=plan.steps, seed=plan.seed)
     parser.add_argument("--init", type=Path, required=True, metavar="ENCODER", help="folder of the encoder")
-    parser.add_argument(
-        "--out", type=Path, required=True, metavar="DIR", help="folder of the results, kept for going on"
-    )
-    parser.add_argument(
-        "--steps", type=int, default=Plan().steps, help="steps of training (default: %(default)s)"
-    )
-    parser.add_argument("--seed", type=int, default=Plan().seed)
     options = parser.parse_args(arguments)
-    try:
-        options.out.mkdir(parents=True, exist_ok=True)
-        plan = replace(Plan(), steps=options.steps, seed=options.seed)
-        Recipe(options.data, options.init, options.out, plan).run()
-    except (EmbeddingError, OSError) as error:
-        print(error, file=sys.stderr)
-        return 1
-    return 0
+    plan = replace(plan, steps=options.steps, seed=options.seed)
+    return run_recipe(lambda: Recipe(options.data, options.init, options.out, plan).run(), options.out)
 
 
 if __name__ == "__main__":
