@@ -115,7 +115,7 @@ def notes(figures: Figures) -> list[str]:
     ]
     if "build" not in figures["tanya"]:
         return found
-    found.append("Retrieval and answering: five passages each. Tanya's retrieval is by meaning and by words.")
+    found.append("Retrieval: five passages, Tanya's by meaning and by words. For an answer Tanya reads eight.")
     if figures["settings"]["dtype"] != "auto":
         found.append(
             "The question in a new process is the command's own, which chooses its number format itself."
