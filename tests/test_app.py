@@ -123,13 +123,32 @@ def test_questions_take_turns_at_the_models_and_too_long_a_wait_ends(
 
 def test_retry_asks_the_last_question_again_in_its_place(page: Page, answerer: SharedWords) -> None:
     _, said, _, _ = finish(page.ask(QUESTION, Conversation(), "en"))
-    said = said.ask("Siapa penyanyi itu?").stop()
+    said = said.ask("Siapa penyanyi Despacito?").stop()
     _, again, _, _ = finish(page.retry(said, "en"))
-    assert [turn.question for turn in again.turns] == [QUESTION, "Siapa penyanyi itu?"]
-    assert answerer.asked[-1] == "Siapa penyanyi itu?"
+    assert [turn.question for turn in again.turns] == [QUESTION, "Siapa penyanyi Despacito?"]
+    assert answerer.asked[-1] == "Siapa penyanyi Despacito?"
     assert again.turns[-1].status == "answered"
     empty = Conversation()
     assert finish(page.retry(empty, "en"))[1] is empty
+
+
+def test_a_follow_up_is_asked_as_what_it_stands_for_and_can_be_asked_as_typed(
+    page: Page, answerer: SharedWords
+) -> None:
+    _, said, _, _ = finish(page.ask(QUESTION, Conversation(), "en"))
+    _, said, shown, evidence = finish(page.ask("Dan kapan?", said, "en"))
+    standing = "Kapan persen harga beras turun pada Mei?"
+    assert answerer.asked[-1] == standing
+    assert said.turns[-1].question == "Dan kapan?"
+    assert ENGLISH.understood in shown
+    assert standing in shown
+    assert standing in evidence
+    _, again, _, _ = finish(page.retry(said, "en"))
+    assert answerer.asked[-1] == standing
+    _, typed, shown, _ = finish(page.example(again, "en", {"question": "Dan kapan?"}))
+    assert answerer.asked[-1] == "Dan kapan?"
+    finish(page.retry(typed, "en"))
+    assert answerer.asked[-1] == "Dan kapan?"
 
 
 def test_stop_ends_the_wait_at_once_and_the_late_answer_is_dropped(page: Page, answerer: SharedWords) -> None:

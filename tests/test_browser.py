@@ -195,6 +195,7 @@ class Reader:
         from selenium.webdriver.common.by import By
 
         self.until("return !!document.querySelector(arguments[0])", selector)
+        self.run("document.querySelector(arguments[0]).scrollIntoView({ block: 'center' })", selector)
         self.driver.find_element(By.CSS_SELECTOR, selector).click()
 
     def type(self, question: str) -> None:
@@ -202,8 +203,9 @@ class Reader:
         from selenium.webdriver.common.keys import Keys
 
         box = self.driver.find_element(By.CSS_SELECTOR, "#t-question textarea")
+        written = box.get_attribute("value") + question
         box.send_keys(question)
-        self.until("return document.querySelector('#t-question textarea').value === arguments[0]", question)
+        self.until("return document.querySelector('#t-question textarea').value === arguments[0]", written)
         box.send_keys(Keys.ENTER)
 
     def ask(self, question: str) -> None:
@@ -409,6 +411,24 @@ def test_stop_ends_the_wait_and_the_next_question_is_answered(at_stand_in: Reade
     reader.ask("Berapa persen harga beras turun?")
     statuses = reader.run("return [...document.querySelectorAll('.t-turn')].map(turn => turn.dataset.status)")
     assert statuses == ["stopped", "answered"]
+
+
+def test_a_follow_up_is_shown_as_understood_and_can_be_changed(at_stand_in: Reader) -> None:
+    reader = at_stand_in.open(width=390, height=800)
+    reader.ask("Berapa persen harga beras turun?")
+    reader.type("Dan kapan?")
+    standing = "Kapan persen harga beras turun?"
+    reader.settled(standing)
+    assert standing in reader.text(".t-understood")
+    assert reader.run("return document.documentElement.scrollWidth <= innerWidth")
+    reader.click("[data-edit]")
+    reader.until("return document.querySelector('#t-question textarea').value === arguments[0]", standing)
+    assert reader.run("return document.activeElement.matches('#t-question textarea')")
+    reader.type(" Beras?")
+    reader.settled(f"{standing} Beras?")
+    reader.click(".t-understood [data-question]")
+    reader.until("return document.querySelectorAll('.t-turn').length === 4")
+    reader.settled("Dan kapan?")
 
 
 def test_retry_earlier_evidence_and_clear(at_stand_in: Reader) -> None:

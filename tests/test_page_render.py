@@ -32,7 +32,7 @@ ALLOWED_TAGS = set(
 ALLOWED_ATTRIBUTES = set(
     "class id lang dir role title href target rel datetime tabindex type popover popovertarget "
     "popovertargetaction aria-label aria-hidden aria-live data-turn data-status data-show data-marker data-copy "
-    "data-copied data-question".split()
+    "data-edit data-copied data-question".split()
 )
 
 
@@ -340,7 +340,17 @@ def test_a_conversation_goes_from_pending_to_answered_failed_or_stopped() -> Non
     failed = stopped.ask("Q3?").fail("Tidak bisa.")
     assert failed.shown == 1
     assert "Tidak bisa." in conversation_panel(failed, "en")
-    assert failed.without_last().last_question == "Q2?"
+    assert failed.without_last().turns[-1].question == "Q2?"
+
+
+def test_what_a_follow_up_was_taken_for_is_text_and_can_be_changed() -> None:
+    said = Conversation().ask(f"Siapa pendiri {PAYLOAD}?").answer(answered(cite(RICE, "dua persen")))
+    read = assert_inert(conversation_panel(said.ask("Di mana?"), "id"))
+    standing = f"Di mana pendiri {PAYLOAD}?"
+    assert read.values("data-edit") == [standing]
+    assert read.values("data-question") == ["Di mana?"]
+    assert f"{INDONESIAN.understood} {standing}" in read.text
+    assert not Markup(conversation_panel(said.ask("Di mana?", as_typed=True), "id")).values("data-edit")
 
 
 def test_the_evidence_of_an_earlier_turn_can_be_shown_again() -> None:

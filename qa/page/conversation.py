@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from qa.followups import Exchange, standalone
 from qa.page.render import escape, evidence_panel, outlet_and_date
 from qa.page.strings import strings_for
 from qa.types import Answer, Article, Citation, Language
@@ -31,11 +32,13 @@ Status = Literal["pending", "answered", "failed", "stopped"]
 class Turn:
     """One question. ``answer`` is set when answered, ``problem`` (words for the reader) when failed.
 
+    ``asked`` is what is looked up: the question, or what a follow-up was made into to stand alone.
     ``given_up`` tells whoever works on the answer that nobody waits for it any more.
     """
 
     number: int
     question: str
+    asked: str
     status: Status = "pending"
     answer: Answer | None = None
     problem: str = ""
@@ -56,18 +59,15 @@ class Conversation:
         return bool(self.turns) and self.turns[-1].status == "pending"
 
     @property
-    def last_question(self) -> str | None:
-        """The question asked last."""
-        return self.turns[-1].question if self.turns else None
-
-    @property
     def evidence(self) -> Turn | None:
         """The turn whose evidence is shown."""
         return next((turn for turn in self.turns if turn.number == self.shown and turn.answer), None)
 
-    def ask(self, question: str) -> Conversation:
-        """Add a question that waits for its answer."""
-        turns = (*self.turns, Turn(self.next_number, question))[-MAX_TURNS:]
+    def ask(self, question: str, *, as_typed: bool = False) -> Conversation:
+        """Add a question that waits for its answer; a follow-up is made to stand alone, unless wanted ``as_typed``."""
+        before = [Exchange(turn.asked, turn.answer.text) for turn in self.turns if turn.answer]
+        asked = question if as_typed else standalone(question, before) or question
+        turns = (*self.turns, Turn(self.next_number, question, asked))[-MAX_TURNS:]
         return Conversation(turns, self.shown, self.next_number + 1)
 
     def answer(self, answer: Answer) -> Conversation:
@@ -174,9 +174,22 @@ def _turn(turn: Turn, shown: int | None, language: Language) -> str:
     return (
         f'<section class="t-turn{current}" data-turn="{turn.number}" data-status="{turn.status}">'
         f'<p class="t-question" dir="auto"><span class="t-unseen">{escape(words.you_asked)}: </span>'
-        f"{escape(turn.question)}</p>"
+        f"{escape(turn.question)}</p>{_understood(turn, language)}"
         f'<div class="t-reply"><span class="t-unseen">{escape(words.answered)}: </span>{reply}</div>'
         "</section>"
+    )
+
+
+def _understood(turn: Turn, language: Language) -> str:
+    """What a follow-up was taken to mean, to be changed or turned down."""
+    if turn.asked == turn.question:
+        return ""
+    words, asked = strings_for(language), escape(turn.asked)
+    return (
+        f'<p class="t-understood">{escape(words.understood)} <q dir="auto">{asked}</q> '
+        f'<button type="button" data-edit="{asked}">{escape(words.edit_question)}</button> '
+        f'<button type="button" data-question="{escape(turn.question)}">'
+        f"{escape(words.ask_as_typed)}</button></p>"
     )
 
 

@@ -65,8 +65,13 @@ class Page:
         self.examples = examples
         self.slot = slot
 
-    def ask(self, question: str | None, said: talk.Conversation, language: Language) -> Iterator[Change]:
-        """Answer a question in two steps, so that the page shows it at once and can be stopped in between."""
+    def ask(
+        self, question: str | None, said: talk.Conversation, language: Language, *, as_typed: bool = False
+    ) -> Iterator[Change]:
+        """Answer a question in two steps, so that the page shows it at once and can be stopped in between.
+
+        ``as_typed``: it is no follow-up, whatever it looks like.
+        """
         question = (question or "").strip()
         if not question or said.pending:
             yield question, said, *self.panels(said, language)
@@ -74,10 +79,10 @@ class Page:
         words = strings_for(language)
         if len(question) > talk.MAX_QUESTION_CHARACTERS:
             problem = words.too_long.format(length=len(question), limit=talk.MAX_QUESTION_CHARACTERS)
-            said = said.ask(question[: talk.MAX_QUESTION_CHARACTERS] + "…").fail(problem)
+            said = said.ask(question[: talk.MAX_QUESTION_CHARACTERS] + "…", as_typed=True).fail(problem)
             yield question, said, *self.panels(said, language)
             return
-        said = said.ask(question)
+        said = said.ask(question, as_typed=as_typed)
         yield "", said, *self.panels(said, language)
         turn = said.turns[-1]
         outcome: list[talk.Conversation] = []
@@ -103,7 +108,7 @@ class Page:
             if turn.given_up.is_set() or time.monotonic() > deadline:
                 return said.fail(words.busy)
         try:
-            return said.answer(self.answerer.ask(turn.question))
+            return said.answer(self.answerer.ask(turn.asked))
         except InputError as error:
             return said.fail(words.turned_away.format(reason=error))
         except (TanyaError, EmbeddingError) as error:
@@ -117,16 +122,18 @@ class Page:
             self.slot.release()
 
     def example(self, said: talk.Conversation, language: Language, sent: object) -> Iterator[Change]:
-        """Ask the example that was chosen."""
+        """Ask the example that was chosen, or a question once more as it was typed; neither is a follow-up."""
         question = _sent(sent, "question")
-        yield from self.ask(question if isinstance(question, str) else "", said, language)
+        yield from self.ask(question if isinstance(question, str) else "", said, language, as_typed=True)
 
     def retry(self, said: talk.Conversation, language: Language) -> Iterator[Change]:
         """Ask the last question again."""
         if said.pending or not said.turns:
             yield "", said, *self.panels(said, language)
             return
-        yield from self.ask(said.last_question, said.without_last(), language)
+        last = said.turns[-1]
+        as_typed = last.asked == last.question
+        yield from self.ask(last.question, said.without_last(), language, as_typed=as_typed)
 
     def stop(self, said: talk.Conversation, language: Language) -> tuple[talk.Conversation, str]:
         """Give up waiting."""

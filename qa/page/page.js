@@ -26,6 +26,14 @@ async function copy(button) {
   setTimeout(() => { button.textContent = label; }, 1500);
 }
 
+// Puts a question into the box, where Gradio hears of it as if it had been typed.
+function edit(text) {
+  const box = root.querySelector("#t-question textarea");
+  box.value = text;
+  box.dispatchEvent(new Event("input", { bubbles: true }));
+  box.focus();
+}
+
 function showCard(turn, marker) {
   const card = document.getElementById(`card-${turn}-${marker}`);
   if (!card) return false;
@@ -39,9 +47,11 @@ function showCard(turn, marker) {
 root.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button || !root.contains(button)) return;
-  const { copy: text, show, marker, question } = button.dataset;
+  const { copy: text, show, marker, question, edit: edited } = button.dataset;
   if (text !== undefined) {
     copy(button).catch((error) => console.error("Copying failed:", error));
+  } else if (edited !== undefined) {
+    edit(edited);
   } else if (question !== undefined) {
     trigger("example_select", { question });
   } else if (show !== undefined) {

@@ -32,6 +32,9 @@ class Strings:
     copy: str
     copied: str
     you_asked: str
+    understood: str
+    edit_question: str
+    ask_as_typed: str
     answered: str
     searching: str
     stopped: str
@@ -92,6 +95,9 @@ ENGLISH = Strings(
     copy="Copy",
     copied="Copied",
     you_asked="You asked",
+    understood="Understood as:",
+    edit_question="Change",
+    ask_as_typed="Ask as I typed it",
     answered="Answer",
     searching="Searching the archive…",
     stopped="Stopped before an answer was found.",
@@ -161,6 +167,9 @@ INDONESIAN = Strings(
     copy="Salin",
     copied="Tersalin",
     you_asked="Pertanyaan Anda",
+    understood="Dipahami sebagai:",
+    edit_question="Ubah",
+    ask_as_typed="Tanyakan seperti yang saya ketik",
     answered="Jawaban",
     searching="Mencari di arsip…",
     stopped="Dihentikan sebelum jawaban ditemukan.",
