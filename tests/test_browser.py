@@ -460,6 +460,20 @@ def test_copy_puts_answer_and_source_on_the_clipboard(at_stand_in: Reader) -> No
     assert copied == f"{RICE.text.splitlines()[0]} [1]\n\n[1] {RICE.title}. Contoh, 19 Mei 2023"
 
 
+def test_an_answer_is_saved_as_markdown_and_as_html(at_stand_in: Reader, tmp_path: Path) -> None:
+    reader = at_stand_in.open()
+    allowed = {"behavior": "allow", "downloadPath": str(tmp_path)}
+    reader.driver.execute_cdp_cmd("Browser.setDownloadBehavior", allowed)
+    reader.ask("Berapa persen harga beras turun?")
+    for kind in ("md", "html"):
+        reader.click(f"[data-save={kind}]")
+        file = tmp_path / f"tanya.{kind}"
+        deadline = time.monotonic() + 10
+        while not (file.exists() and "harga beras turun dua persen" in file.read_text("utf-8")):
+            assert time.monotonic() < deadline, list(tmp_path.iterdir())
+            time.sleep(0.05)
+
+
 def test_a_question_too_long_is_refused_also_when_the_box_lets_it_pass(at_stand_in: Reader) -> None:
     reader = at_stand_in.open()
     reader.run("document.querySelector('.t-examples button').dataset.question = 'beras '.repeat(200)")

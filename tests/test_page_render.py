@@ -32,7 +32,7 @@ ALLOWED_TAGS = set(
 ALLOWED_ATTRIBUTES = set(
     "class id lang dir role title href target rel datetime tabindex type popover popovertarget "
     "popovertargetaction aria-label aria-hidden aria-live data-turn data-status data-show data-marker data-copy "
-    "data-edit data-copied data-question".split()
+    "data-save data-document data-edit data-copied data-question".split()
 )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from qa.followups import Exchange, standalone
+from qa.page.export import as_html, as_markdown
 from qa.page.render import escape, evidence_panel, outlet_and_date
 from qa.page.strings import strings_for
 from qa.types import Answer, Article, Citation, Language
@@ -221,8 +222,14 @@ def _reply(answer: Answer, number: int, language: Language, *, current: bool) ->
     )
     return (
         f'{said}<p class="t-actions"><button type="button" data-copy="{escape(plain_answer(answer))}" '
-        f'data-copied="{escape(words.copied)}">{escape(words.copy)}</button>{show}</p>'
+        f'data-copied="{escape(words.copied)}">{escape(words.copy)}</button>'
+        f"{_save(as_markdown(answer), 'md', words.save_markdown)}{_save(as_html(answer), 'html', words.save_html)}"
+        f"{show}</p>"
     )
+
+
+def _save(document: str, kind: str, label: str) -> str:
+    return f'<button type="button" data-save="{kind}" data-document="{escape(document)}">{escape(label)}</button>'
 
 
 def _sureness(answer: Answer) -> str:

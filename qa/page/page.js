@@ -26,6 +26,16 @@ async function copy(button) {
   setTimeout(() => { button.textContent = label; }, 1500);
 }
 
+// The document is made on the server and comes with the answer: saving it asks nothing of anybody.
+function save(kind, text) {
+  const types = { md: "text/markdown", html: "text/html" };
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([text], { type: `${types[kind]};charset=utf-8` }));
+  link.download = `tanya.${kind}`;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+}
+
 // Puts a question into the box, where Gradio hears of it as if it had been typed.
 function edit(text) {
   const box = root.querySelector("#t-question textarea");
@@ -47,9 +57,11 @@ function showCard(turn, marker) {
 root.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button || !root.contains(button)) return;
-  const { copy: text, show, marker, question, edit: edited } = button.dataset;
+  const { copy: text, show, marker, question, edit: edited, save: kind } = button.dataset;
   if (text !== undefined) {
     copy(button).catch((error) => console.error("Copying failed:", error));
+  } else if (kind !== undefined) {
+    save(kind, button.dataset.document);
   } else if (edited !== undefined) {
     edit(edited);
   } else if (question !== undefined) {

@@ -162,7 +162,9 @@ def evidence_panel(answer: Answer | None, language: Language, *, key: str = "0")
         )
     if answer.abstained:
         title, note = words.nearest, f'<p class="t-note">{escape(words.nearest_note)}</p>'
-        cards = [_hit_card(hit, language, f"{key}-n{n}") for n, hit in enumerate(_nearest(answer.hits), 1)]
+        cards = [
+            _hit_card(hit, language, f"{key}-n{n}") for n, hit in enumerate(nearest_hits(answer.hits), 1)
+        ]
     else:
         title, note = words.evidence, ""
         cards = [_citation_card(one, answer, language, key) for one in answer.citations]
@@ -173,7 +175,7 @@ def evidence_panel(answer: Answer | None, language: Language, *, key: str = "0")
     )
 
 
-def _nearest(hits: Sequence[Hit]) -> list[Hit]:
+def nearest_hits(hits: Sequence[Hit]) -> list[Hit]:
     """The best hit of each article, best first, as many as a refusal shows."""
     best: dict[str, Hit] = {}
     for hit in hits:
@@ -193,18 +195,17 @@ def _citation_card(citation: Citation, answer: Answer, language: Language, key: 
         language,
         card_id=f"card-{key}-{citation.marker}",
         marker=citation.marker,
-        note=_dates(citation, language),
+        note="".join(f'<p class="t-dates">{escape(line)}</p>' for line in resolved_dates(citation, language)),
     )
 
 
-def _dates(citation: Citation, language: Language) -> str:
-    """What days the quote means by "kemarin" or "Jumat (19/5)", marked as worked out."""
+def resolved_dates(citation: Citation, language: Language) -> list[str]:
+    """Say in plain text what days the quote means by "kemarin" or "Jumat (19/5)", marked as worked out."""
     resolved = strings_for(language).resolved
-    lines = (
+    return [
         resolved.format(words=citation.quote[one.start : one.end], day=long_date(one.day, language))
         for one in citation.dates
-    )
-    return "".join(f'<p class="t-dates">{escape(line)}</p>' for line in lines)
+    ]
 
 
 def _hit_card(hit: Hit, language: Language, key: str) -> str:

@@ -31,6 +31,8 @@ class Strings:
     clear: str
     copy: str
     copied: str
+    save_markdown: str
+    save_html: str
     you_asked: str
     understood: str
     edit_question: str
@@ -94,6 +96,8 @@ ENGLISH = Strings(
     clear="Clear",
     copy="Copy",
     copied="Copied",
+    save_markdown="Save as Markdown",
+    save_html="Save as HTML",
     you_asked="You asked",
     understood="Understood as:",
     edit_question="Change",
@@ -166,6 +170,8 @@ INDONESIAN = Strings(
     clear="Bersihkan",
     copy="Salin",
     copied="Tersalin",
+    save_markdown="Simpan sebagai Markdown",
+    save_html="Simpan sebagai HTML",
     you_asked="Pertanyaan Anda",
     understood="Dipahami sebagai:",
     edit_question="Ubah",
