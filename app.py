@@ -131,6 +131,13 @@ def build_page(
         ) -> tuple[talk.Conversation, str, str]:
             return page.show(current, chosen, event._data)
 
+        def ask_endpoint(question: str) -> str:
+            try:
+                return page.ask_for_program(question)
+            except (TanyaError, EmbeddingError) as error:
+                # Only this error reaches the caller with its words.
+                raise gr.Error(str(error), print_exception=False) from error
+
         # Gradio passes what the browser sent to the parameter that is annotated so, and reads annotations at
         # run time, where the name of a local import means nothing.
         on_example.__annotations__["event"] = on_show.__annotations__["event"] = gr.EventData
@@ -146,6 +153,14 @@ def build_page(
                 *labels,
             )
 
+        # As above: names of local imports and future annotations are resolved at run time.
+        ask_endpoint.__annotations__.update(question=str, **{"return": str})
+        gr.api(
+            ask_endpoint,
+            api_name="ask",
+            api_description="Answer a question; returns, as a string, what `tanya ask --json` prints.",
+            concurrency_limit=None,
+        )
         everything = [box, said, conversation, evidence]
         gr.on([box.submit, ask.click], page.ask, [box, said, switch], everything, **private)
         conversation.example_select(on_example, [said, switch], everything, **private)

@@ -18,6 +18,7 @@ import app
 from qa import answering
 from qa.config import Settings, sample_folder
 from qa.errors import IndexMissingError, InputError
+from qa.output import answer_as_json
 from qa.page import handlers, share
 from qa.page.conversation import MAX_QUESTION_CHARACTERS, Conversation
 from qa.page.examples import Examples, InTurn
@@ -220,7 +221,7 @@ def test_head_and_examples_follow_the_language(page: Page) -> None:
     assert page.example_buttons("id").index("id?") < page.example_buttons("id").index("en?")
 
 
-def test_the_page_offers_no_api_records_nothing_and_escapes_its_first_view() -> None:
+def test_the_page_offers_one_endpoint_records_nothing_and_escapes_its_first_view() -> None:
     # In a process of its own: Gradio leaves an event loop open, which is an error among these tests.
     script = """
 import json, app
@@ -228,7 +229,7 @@ from page_samples import HOSTILE, PAYLOAD, SharedWords
 from qa.page.examples import Examples, InTurn
 blocks = app.build_page(SharedWords([HOSTILE]), Examples(lambda language: [PAYLOAD]), language="id")
 print(json.dumps({
-    "visibility": sorted({function.api_visibility for function in blocks.fns.values()}),
+    "public": [function.api_name for function in blocks.fns.values() if function.api_visibility != "private"],
     "limits": list({function.concurrency_limit for function in blocks.fns.values()}),
     "analytics": blocks.analytics_enabled,
     "html": [block.value for block in blocks.blocks.values() if type(block).__name__ == "HTML"],
@@ -244,7 +245,7 @@ print(json.dumps({
     )
     assert done.returncode == 0, done.stderr
     built = json.loads(done.stdout)
-    assert built["visibility"] == ["private"]
+    assert built["public"] == ["ask"]
     assert built["limits"] == [None], (
         "Gradio's own queue would hold a question back where stop cannot reach it"
     )
@@ -434,3 +435,52 @@ def test_examples_of_the_sample_come_from_its_question_set_and_others_from_their
         "Apa kata Redaksi Contoh tentang BPS?",
         "What did Redaksi Contoh say about BPS?",
     ]
+
+
+PROGRAM = """
+import json, sys, threading
+from gradio_client import Client
+from page_samples import RICE, SharedWords
+import app
+from qa.page.examples import Examples
+
+port, question = int(sys.argv[1]), sys.argv[2]
+blocks = app.build_page(SharedWords([RICE]), Examples(lambda language: []))
+app.launch(blocks, host="127.0.0.1", port=port, auth=("redaksi", "rahasia"))
+url, said = f"http://127.0.0.1:{port}/", {}
+try:
+    Client(url, verbose=False)
+except Exception as error:
+    said["without login"] = str(error)
+client = Client(url, auth=("redaksi", "rahasia"), verbose=False)
+said["endpoints"] = client.view_api(return_format="dict")
+said["answer"] = client.predict(question, api_name="/ask")
+try:
+    client.predict("?", api_name="/ask")
+except Exception as error:
+    said["error"] = str(error)
+print(json.dumps(said))
+"""
+
+
+def test_programs_ask_through_one_endpoint_and_get_the_commands_json() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = int(free.getsockname()[1])
+    root = Path(app.__file__).parent
+    # Gradio leaves sockets open, so it has a process of its own.
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, str(port), QUESTION],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(root), str(root / "tests")))},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout.splitlines()[-1])
+    assert "login" in said["without login"].lower() or "auth" in said["without login"].lower()
+    assert list(said["endpoints"]["named_endpoints"]) == ["/ask"]
+    assert not said["endpoints"]["unnamed_endpoints"]
+    wanted = json.loads(json.dumps(answer_as_json(SharedWords([RICE]).ask(QUESTION))))
+    assert json.loads(said["answer"]) == wanted
+    assert wanted["citations"][0]["quote"] == PROOF
+    assert said["error"] == "the question has no words"

@@ -6,6 +6,7 @@ function, or a generator where the page should change before the work is done.
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 import time
@@ -14,6 +15,7 @@ from typing import Any, Protocol
 
 from embeddings.errors import EmbeddingError
 from qa.errors import InputError, TanyaError
+from qa.output import answer_as_json
 from qa.page import conversation as talk
 from qa.page.examples import Examples
 from qa.page.strings import article_count, strings_for
@@ -120,6 +122,23 @@ class Page:
             return said.fail(words.failed)
         finally:
             self.slot.release()
+
+    def ask_for_program(self, question: str) -> str:
+        """Answer a question as ``tanya ask --json`` does: one object as JSON.
+
+        It stays text because ``gradio_client`` takes every object with a "path" for a file and tries to fetch it.
+
+        Raises:
+            InputError: the question is empty or too long, or too many others wait.
+            TanyaError, EmbeddingError: it cannot be answered.
+        """
+        if not self.slot.acquire(timeout=BUSY_SECONDS):
+            raise InputError(strings_for("en").busy)
+        try:
+            answer = answer_as_json(self.answerer.ask(question))
+        finally:
+            self.slot.release()
+        return json.dumps(answer)
 
     def example(self, said: talk.Conversation, language: Language, sent: object) -> Iterator[Change]:
         """Ask the example that was chosen, or a question once more as it was typed; neither is a follow-up."""
