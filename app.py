@@ -69,6 +69,7 @@ def build_page(
         slot: held while a model works; pass the one that others of the process use.
     """
     import gradio as gr
+    from gradio.events import api as endpoint
 
     page = Page(answerer, examples, slot or threading.Semaphore(1))
     choose_language = CHOOSE_LANGUAGE % json.dumps(language)
@@ -155,7 +156,7 @@ def build_page(
 
         # As above: names of local imports and future annotations are resolved at run time.
         ask_endpoint.__annotations__.update(question=str, **{"return": str})
-        gr.api(
+        endpoint(
             ask_endpoint,
             api_name="ask",
             api_description="Answer a question; returns, as a string, what `tanya ask --json` prints.",
