@@ -104,6 +104,9 @@ def build_page(
                 )
                 offered = gr.HTML("", elem_id="t-examples", **plain)
                 with gr.Column(elem_id="t-foot"):
+                    filters = gr.HTML(
+                        page.filters(talk.Conversation(), language), elem_id="t-filters", **plain
+                    )
                     with gr.Row(elem_id="t-compose"):
                         box = gr.Textbox(
                             placeholder=words.question_placeholder,
@@ -127,6 +130,16 @@ def build_page(
         def on_example(current: talk.Conversation, chosen: Language, event: Any) -> Iterator[Change]:
             yield from page.example(current, chosen, event._data)
 
+        def on_filter(
+            current: talk.Conversation, chosen: Language, event: Any
+        ) -> tuple[talk.Conversation, str]:
+            return page.filter(current, chosen, event._data)
+
+        def on_unfilter(
+            current: talk.Conversation, chosen: Language, event: Any
+        ) -> tuple[talk.Conversation, str]:
+            return page.unfilter(current, chosen, event._data)
+
         def on_show(
             current: talk.Conversation, chosen: Language, event: Any
         ) -> tuple[talk.Conversation, str, str]:
@@ -141,7 +154,8 @@ def build_page(
 
         # Gradio passes what the browser sent to the parameter that is annotated so, and reads annotations at
         # run time, where the name of a local import means nothing.
-        on_example.__annotations__["event"] = on_show.__annotations__["event"] = gr.EventData
+        for takes_event in (on_example, on_show, on_filter, on_unfilter):
+            takes_event.__annotations__["event"] = gr.EventData
 
         def on_language(chosen: Language, current: talk.Conversation) -> tuple[Any, ...]:
             new = strings_for(chosen)
@@ -150,6 +164,7 @@ def build_page(
                 gr.update(value=chosen, label=new.language_label),
                 page.header(chosen),
                 *page.panels(current, chosen),
+                page.filters(current, chosen),
                 gr.update(placeholder=new.question_placeholder, label=new.question_label),
                 *labels,
             )
@@ -172,7 +187,9 @@ def build_page(
         stop.click(page.stop, [said, switch], [said, conversation], **at_once)
         clear.click(page.clear, [said, switch], everything, **at_once)
         conversation.select(on_show, [said, switch], [said, conversation, evidence], **at_once)
-        worded = [switch, header, conversation, evidence, box, ask, stop, retry, clear]
+        conversation.apply(on_filter, [said, switch], [said, filters], **at_once)
+        conversation.delete(on_unfilter, [said, switch], [said, filters], **at_once)
+        worded = [switch, header, conversation, evidence, filters, box, ask, stop, retry, clear]
         switch.input(on_language, [switch, said], worded, js=KEEP_LANGUAGE, **at_once).then(
             page.example_buttons, [switch], [offered], **private
         )

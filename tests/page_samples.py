@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import date
 
 from qa.errors import InputError
-from qa.types import Answer, Article, Chunk, Citation, Hit, Language
+from qa.types import Answer, Article, Chunk, Citation, Filters, Hit, Language
 
 
 def article(text: str, **fields: object) -> Article:
@@ -68,6 +68,9 @@ class SampledArticles:
     def count_articles(self) -> int:
         return len(self.articles)
 
+    def sources(self) -> list[str]:
+        return sorted({one.source for one in self.articles if one.source})
+
 
 class SharedWords:
     """Answers with the sentence that shares most words of four letters or more with the question; two at least.
@@ -81,8 +84,9 @@ class SharedWords:
         self.hold = threading.Event()
         self.hold.set()
 
-    def ask(self, question: str) -> Answer:
+    def ask(self, question: str, *, filters: Filters | None = None) -> Answer:
         self.asked.append(question)
+        self.filters = filters or Filters()
         assert self.hold.wait(20)
         if question == "?":
             raise InputError("the question has no words")
@@ -91,6 +95,7 @@ class SharedWords:
             (
                 _hit(one, match, wanted)
                 for one in self.index.articles
+                if not self.filters.sources or one.source in self.filters.sources
                 for match in re.finditer(r"[^\n]+", one.text)
             ),
             key=lambda hit: -hit.score,
@@ -98,8 +103,7 @@ class SharedWords:
         language: Language = (
             "id" if re.search(r"\b(apa|siapa|berapa|kapan|bagaimana)\b", question.lower()) else "en"
         )
-        best = hits[0]
-        if best.score < 2:
+        if not hits or (best := hits[0]).score < 2:
             return Answer(question, language, None, 0.1, (), tuple(hits[:5]))
         chunk = best.chunk
         citation = Citation(1, best.article, chunk.start, chunk.end, chunk.text)

@@ -100,7 +100,7 @@ def test_a_question_the_answerer_refuses_is_explained(page: Page) -> None:
 def test_a_failure_is_a_friendly_message_and_a_traceback_in_the_log_only(
     page: Page, answerer: SharedWords, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def broken(question: str) -> None:
+    def broken(question: str, **_: object) -> None:
         raise RuntimeError("secret detail")
 
     monkeypatch.setattr(answerer, "ask", broken)

@@ -47,10 +47,10 @@ import sys, threading, app
 from page_samples import HOSTILE, RICE, TRAIN, SharedWords
 from qa.page.examples import Examples
 class Slow(SharedWords):
-    def ask(self, question):
+    def ask(self, question, *, filters=None):
         if "lambat" in question:
             threading.Event().wait(6)
-        return super().ask(question)
+        return super().ask(question, filters=filters)
 examples = Examples({"en": ["Which harga beras turun?"], "id": ["Berapa harga beras turun?"]}.__getitem__)
 examples.find()
 blocks = app.build_page(Slow([RICE, TRAIN, HOSTILE]), examples)
@@ -458,6 +458,22 @@ def test_copy_puts_answer_and_source_on_the_clipboard(at_stand_in: Reader) -> No
     reader.until("return document.querySelector('[data-copy]').textContent === arguments[0]", ENGLISH.copied)
     copied = reader.driver.execute_async_script("navigator.clipboard.readText().then(arguments[0])")
     assert copied == f"{RICE.text.splitlines()[0]} [1]\n\n[1] {RICE.title}. Contoh, 19 Mei 2023"
+
+
+def test_filters_are_chosen_shown_used_and_removed(at_stand_in: Reader) -> None:
+    reader = at_stand_in.open(width=390, height=800)
+    reader.click(".t-filter-open")
+    reader.until("return document.querySelector('#t-filter-form').matches(':popover-open')")
+    reader.run("document.querySelector('#t-filter-form [name=from]').value = '2023-05-01'")
+    reader.run("document.querySelector('#t-filter-form [value=Contoh]').click()")
+    reader.click("#t-filter-form [type=submit]")
+    reader.until("return document.querySelectorAll('.t-chip').length === 2")
+    assert not reader.run("return document.querySelector('#t-filter-form').matches(':popover-open')")
+    assert reader.run("return document.documentElement.scrollWidth <= innerWidth")
+    reader.ask("Berapa persen harga beras turun?")
+    assert "1 May 2023, Contoh" in reader.text(".t-understood")
+    reader.click("[data-unfilter=from]")
+    reader.until("return document.querySelectorAll('.t-chip').length === 1")
 
 
 def test_an_answer_is_saved_as_markdown_and_as_html(at_stand_in: Reader, tmp_path: Path) -> None:

@@ -27,12 +27,13 @@ from qa.page.strings import ENGLISH, INDONESIAN, article_count, long_date
 from qa.types import Alternative, Answer, Article, Chunk, Citation, Hit, ResolvedDate
 
 ALLOWED_TAGS = set(
-    "section article header footer h1 h2 h3 p div span bdi time blockquote mark button a ol ul li q br".split()
+    "section article header footer h1 h2 h3 p div span bdi time blockquote mark button a ol ul li q br "
+    "form fieldset legend label input".split()
 )
 ALLOWED_ATTRIBUTES = set(
     "class id lang dir role title href target rel datetime tabindex type popover popovertarget "
     "popovertargetaction aria-label aria-hidden aria-live data-turn data-status data-show data-marker data-copy "
-    "data-save data-document data-edit data-copied data-question".split()
+    "name value checked data-unfilter data-save data-document data-edit data-copied data-question".split()
 )
 
 
@@ -50,7 +51,7 @@ class Markup(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, dict(attrs)))
-        if tag != "br":
+        if tag not in ("br", "input"):
             self.open.append(tag)
         if tag == "mark":
             self.marked.append("")

@@ -14,9 +14,10 @@ from typing import Literal
 
 from qa.followups import Exchange, standalone
 from qa.page.export import as_html, as_markdown
+from qa.page.filters import filter_names
 from qa.page.render import escape, evidence_panel, outlet_and_date
 from qa.page.strings import strings_for
-from qa.types import Answer, Article, Citation, Language
+from qa.types import Answer, Article, Citation, Filters, Language
 
 MAX_QUESTION_CHARACTERS = 1000
 """The longest question that is answered, checked on the server."""
@@ -33,13 +34,15 @@ Status = Literal["pending", "answered", "failed", "stopped"]
 class Turn:
     """One question. ``answer`` is set when answered, ``problem`` (words for the reader) when failed.
 
-    ``asked`` is what is looked up: the question, or what a follow-up was made into to stand alone.
+    ``asked`` is what is looked up: the question, or what a follow-up was made into to stand alone. ``filters``: which
+    articles may answer.
     ``given_up`` tells whoever works on the answer that nobody waits for it any more.
     """
 
     number: int
     question: str
     asked: str
+    filters: Filters = field(default_factory=Filters)
     status: Status = "pending"
     answer: Answer | None = None
     problem: str = ""
@@ -48,11 +51,15 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Conversation:
-    """The turns of a session and the number of the one whose evidence is shown (``None``: none yet)."""
+    """The turns of a session and the number of the one whose evidence is shown (``None``: none yet).
+
+    ``filters``: which articles may answer the next question.
+    """
 
     turns: tuple[Turn, ...] = ()
     shown: int | None = None
     next_number: int = 1
+    filters: Filters = field(default_factory=Filters)
 
     @property
     def pending(self) -> bool:
@@ -68,8 +75,8 @@ class Conversation:
         """Add a question that waits for its answer; a follow-up is made to stand alone, unless wanted ``as_typed``."""
         before = [Exchange(turn.asked, turn.answer.text) for turn in self.turns if turn.answer]
         asked = question if as_typed else standalone(question, before) or question
-        turns = (*self.turns, Turn(self.next_number, question, asked))[-MAX_TURNS:]
-        return Conversation(turns, self.shown, self.next_number + 1)
+        turns = (*self.turns, Turn(self.next_number, question, asked, self.filters))[-MAX_TURNS:]
+        return replace(self, turns=turns, next_number=self.next_number + 1)
 
     def answer(self, answer: Answer) -> Conversation:
         """Answer the waiting question and show its evidence."""
@@ -98,7 +105,7 @@ class Conversation:
     def _finish(self, status: Status, *, answer: Answer | None = None, problem: str = "") -> Conversation:
         last = replace(self.turns[-1], status=status, answer=answer, problem=problem)
         shown = last.number if answer else self.shown
-        return Conversation((*self.turns[:-1], last), shown, self.next_number)
+        return replace(self, turns=(*self.turns[:-1], last), shown=shown)
 
 
 def place_markers(text: str, citations: Sequence[Citation]) -> list[tuple[str, tuple[int, ...]]]:
@@ -182,15 +189,19 @@ def _turn(turn: Turn, shown: int | None, language: Language) -> str:
 
 
 def _understood(turn: Turn, language: Language) -> str:
-    """What a follow-up was taken to mean, to be changed or turned down."""
-    if turn.asked == turn.question:
-        return ""
+    """What a follow-up was taken to mean, to be changed or turned down, and where its answer was looked for."""
     words, asked = strings_for(language), escape(turn.asked)
+    among = ""
+    if turn.filters:
+        named = ", ".join(text for _, text in filter_names(turn.filters, language))
+        among = f'<p class="t-understood">{escape(words.only_among.format(filters=named))}</p>'
+    if turn.asked == turn.question:
+        return among
     return (
         f'<p class="t-understood">{escape(words.understood)} <q dir="auto">{asked}</q> '
         f'<button type="button" data-edit="{asked}">{escape(words.edit_question)}</button> '
         f'<button type="button" data-question="{escape(turn.question)}">'
-        f"{escape(words.ask_as_typed)}</button></p>"
+        f"{escape(words.ask_as_typed)}</button></p>{among}"
     )
 
 

@@ -11,6 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, Protocol
 
 from embeddings.errors import EmbeddingError
@@ -18,9 +19,10 @@ from qa.errors import InputError, TanyaError
 from qa.output import answer_as_json
 from qa.page import conversation as talk
 from qa.page.examples import Examples
+from qa.page.filters import filter_panel, read_filters, without
 from qa.page.strings import article_count, strings_for
 from qa.suggestions import SampledIndex
-from qa.types import Answer, Language
+from qa.types import Answer, Filters, Language
 
 log = logging.getLogger("tanya")
 
@@ -45,6 +47,10 @@ class CountedIndex(SampledIndex, Protocol):
         """Return how many articles there are."""
         ...
 
+    def sources(self) -> list[str]:
+        """Return the outlets."""
+        ...
+
 
 class PageAnswerer(Protocol):
     """What the page needs of a ``QuestionAnswerer``."""
@@ -54,8 +60,8 @@ class PageAnswerer(Protocol):
         """The archive."""
         ...
 
-    def ask(self, question: str) -> Answer:
-        """Answer a question."""
+    def ask(self, question: str, *, filters: Filters | None = None) -> Answer:
+        """Answer a question from the articles that pass."""
         ...
 
 
@@ -110,7 +116,7 @@ class Page:
             if turn.given_up.is_set() or time.monotonic() > deadline:
                 return said.fail(words.busy)
         try:
-            return said.answer(self.answerer.ask(turn.asked))
+            return said.answer(self.answerer.ask(turn.asked, filters=turn.filters))
         except InputError as error:
             return said.fail(words.turned_away.format(reason=error))
         except (TanyaError, EmbeddingError) as error:
@@ -162,8 +168,26 @@ class Page:
     def clear(self, said: talk.Conversation, language: Language) -> Change:
         """Start over; an answer that is still being worked on is not waited for."""
         said.stop()
-        said = talk.Conversation()
+        said = talk.Conversation(filters=said.filters)
         return "", said, *self.panels(said, language)
+
+    def filter(
+        self, said: talk.Conversation, language: Language, sent: object
+    ) -> tuple[talk.Conversation, str]:
+        """Take what the form of filters sent, for the questions to come."""
+        said = replace(said, filters=read_filters(sent))
+        return said, self.filters(said, language)
+
+    def unfilter(
+        self, said: talk.Conversation, language: Language, sent: object
+    ) -> tuple[talk.Conversation, str]:
+        """Remove one filter."""
+        said = replace(said, filters=without(said.filters, _sent(sent, "filter")))
+        return said, self.filters(said, language)
+
+    def filters(self, said: talk.Conversation, language: Language) -> str:
+        """Write the filters."""
+        return filter_panel(said.filters, self.answerer.index.sources(), language)
 
     def show(
         self, said: talk.Conversation, language: Language, sent: object

@@ -57,9 +57,11 @@ function showCard(turn, marker) {
 root.addEventListener("click", (event) => {
   const button = event.target.closest("button");
   if (!button || !root.contains(button)) return;
-  const { copy: text, show, marker, question, edit: edited, save: kind } = button.dataset;
+  const { copy: text, show, marker, question, edit: edited, save: kind, unfilter } = button.dataset;
   if (text !== undefined) {
     copy(button).catch((error) => console.error("Copying failed:", error));
+  } else if (unfilter !== undefined) {
+    trigger("delete", { filter: unfilter });
   } else if (kind !== undefined) {
     save(kind, button.dataset.document);
   } else if (edited !== undefined) {
@@ -75,6 +77,14 @@ root.addEventListener("click", (event) => {
       if (showCard(show, marker || "1") || ++tries > 40) clearInterval(wait);
     }, 50);
   }
+});
+
+root.addEventListener("submit", (event) => {
+  if (event.target.id !== "t-filter-form") return;
+  event.preventDefault();
+  const chosen = new FormData(event.target);
+  event.target.hidePopover();
+  trigger("apply", { from: chosen.get("from"), to: chosen.get("to"), sources: chosen.getAll("source") });
 });
 
 // An article opens at the words that prove the answer. `toggle` does not bubble, hence the capture.

@@ -33,6 +33,16 @@ class Strings:
     copied: str
     save_markdown: str
     save_html: str
+    filter: str
+    date_from: str
+    date_to: str
+    outlets: str
+    filter_note: str
+    apply_filter: str
+    remove_filter: str
+    since: str
+    until: str
+    only_among: str
     you_asked: str
     understood: str
     edit_question: str
@@ -98,6 +108,16 @@ ENGLISH = Strings(
     copied="Copied",
     save_markdown="Save as Markdown",
     save_html="Save as HTML",
+    filter="Filter",
+    date_from="From",
+    date_to="To",
+    outlets="Outlets",
+    filter_note="Undated articles are left out when a date is chosen.",
+    apply_filter="Apply",
+    remove_filter="Remove the filter: {name}",
+    since="from {day}",
+    until="until {day}",
+    only_among="Only among: {filters}",
     you_asked="You asked",
     understood="Understood as:",
     edit_question="Change",
@@ -172,6 +192,16 @@ INDONESIAN = Strings(
     copied="Tersalin",
     save_markdown="Simpan sebagai Markdown",
     save_html="Simpan sebagai HTML",
+    filter="Saring",
+    date_from="Dari",
+    date_to="Sampai",
+    outlets="Media",
+    filter_note="Artikel tanpa tanggal tidak ikut bila tanggal dipilih.",
+    apply_filter="Terapkan",
+    remove_filter="Hapus saringan: {name}",
+    since="sejak {day}",
+    until="sampai {day}",
+    only_among="Hanya di antara: {filters}",
     you_asked="Pertanyaan Anda",
     understood="Dipahami sebagai:",
     edit_question="Ubah",
