@@ -203,7 +203,7 @@ def compose(
     """
     confidence = candidates[0].probability if candidates else 0.0
     if confidence < threshold or not candidates:
-        return Answer(question, language, None, confidence, (), tuple(hits), timings)
+        return Answer(question, language, None, confidence, (), tuple(hits), timings, (), threshold)
     best, *others = candidates
     alternatives = tuple(
         Alternative(other.text, other.probability, _citations(other)[0])
@@ -211,7 +211,15 @@ def compose(
         if other.probability >= ALTERNATIVE_SHARE * confidence
     )[:ALTERNATIVES]
     return Answer(
-        question, language, best.text, confidence, _citations(best), tuple(hits), timings, alternatives
+        question,
+        language,
+        best.text,
+        confidence,
+        _citations(best),
+        tuple(hits),
+        timings,
+        alternatives,
+        threshold,
     )
 
 

@@ -45,7 +45,7 @@ _EN_ASPECT = (
 _ID_ASPECT = (
     r"(?:(?:dengan|oleh|dari|untuk|kepada|di|ke|sejak|sampai|hingga|pada|terhadap|melawan)\s+)?"
     r"(?:kapan|(?:di|ke|dari)\s?mana|mengapa|kenapa|bagaimana|gimana|berapa(?:\s+(?:banyak|lama|jumlah|orang|besar))?"
-    r"|siapa|apa|(?:tanggal|tahun|jam|pukul)\s+berapa|(?:hari|bulan)\s+apa|(?:negara|kota|partai|perusahaan)\s+(?:apa|mana)"
+    r"|siapa|apa|(?:tanggal|tahun|jam|pukul)\s+berapa|(?:hari|bulan)\s+apa|(?!yang\b)[a-z]+\s+(?:apa|mana)"
     r"|mana)(?:kah)?(?:\s+saja)?"
 )
 _ASPECT: dict[Language, re.Pattern[str]] = {
@@ -83,8 +83,12 @@ _NAME = re.compile(
 )
 _COUNTED: dict[Language, re.Pattern[str]] = {
     "en": re.compile(r"^how\s+many\s+([a-z-]+)", re.IGNORECASE),
-    "id": re.compile(r"^berapa(?:\s+(?:banyak|jumlah))?\s+([a-z-]+)", re.IGNORECASE),
+    "id": re.compile(r"^berapa(?:\s+(?:perkiraan|total|banyak|jumlah))*\s+([a-z-]+)", re.IGNORECASE),
 }
+_INITIALS = re.compile(r"(?<!\w)[A-Z]{2,}(?!\w)")
+_MONTH = re.compile(
+    r"(?:jan|feb|mar|apr|ma[yi]|jun|jul|aug|agu|sep|o[ck]t|nov|de[cs])[a-z]*\b", re.IGNORECASE
+)
 _NUMBER = re.compile(r"(?<!\w)(?:19|20)\d\d(?!\w)")
 _PREPOSITION: dict[Language, re.Pattern[str]] = {
     "en": re.compile(r"^(?:in|at|on|for|from|to|with|by|of|against|during)\s+(?:the\s+)?", re.IGNORECASE),
@@ -101,7 +105,7 @@ _PRONOUNS: dict[Language, tuple[tuple[re.Pattern[str], str], ...]] = {
             ),
             "{}",
         ),
-        (re.compile(r"\bthere\b(?=\s*\??$)", re.IGNORECASE), "in {}"),
+        (re.compile(r"(?<=[a-z] )(?<!(?:is|as) )(?<!(?:are|ere) )there\b", re.IGNORECASE), "in {}"),
         (
             re.compile(r"\b(?:that|this)\b(?=\s*\??$|\s+(?:happen|take|start|end|begin)\w*)", re.IGNORECASE),
             "{}",
@@ -192,6 +196,11 @@ def _with_aspect(aspect: str, last: Exchange, language: Language) -> str:
 def _substituted(new: str, last: Exchange, language: Language) -> str:
     """Ask the question before of something else."""
     before, new = last.question.rstrip(" ?"), new.rstrip(" ?")
+    noun = re.fullmatch(r"([\w ]+?)-?nya", new) if language == "id" else None
+    if noun:
+        # "Dan TPS-nya?": of the same, another thing is counted.
+        counted = _COUNTED["id"].match(before)
+        return _sentence(_replaced(before, counted.span(1), noun.group(1)) if counted else f"{before} {new}")
     preposition = _PREPOSITION[language].match(new)
     bare = new[preposition.end() :] if preposition else new
     if _NUMBER.fullmatch(bare):
@@ -219,7 +228,9 @@ def _substituted(new: str, last: Exchange, language: Language) -> str:
 
 
 def _likest(before: str, names: Sequence[tuple[int, int]], new: str, language: Language) -> tuple[int, int]:
-    """Return the name that the new one stands for: one with as many words, of those the last."""
+    """Return the name that the new one stands for: one with as many words, "BNI" for "BCA"; of those the last."""
+    if new.isupper() and (initials := list(_INITIALS.finditer(before))):
+        return initials[-1].span()
     alike = [span for span in names if len(before[slice(*span)].split()) == len(new.split())]
     return (alike or list(names))[-1]
 
@@ -270,8 +281,9 @@ def _meant(pronoun: str, before: Sequence[Exchange], language: Language) -> str 
         if not place and not person and (topic := _topic(exchange.question, language)):
             return topic
         names = [re.sub(r"['’]s$", "", exchange.question[slice(*span)]) for span in _names(exchange.question)]
+        places = [name for name in names if not _MONTH.match(name)]
         if names:
-            return names[-1] if place else names[0]
+            return places[-1] if place and places else names[0]
     return None
 
 
@@ -311,7 +323,8 @@ def _cut_verb(phrase: str) -> str:
 def _names(question: str) -> list[tuple[int, int]]:
     """Return where names stand: capitalised words but for the one that begins the question."""
     found = []
-    for name in _NAME.finditer(question):
+    asking = max((m.end() for m in (each.match(question) for each in _ASPECT.values()) if m), default=0)
+    for name in _NAME.finditer(question, asking):
         start, end = name.span()
         first = question[start:].split()[0].strip("’'.").lower()
         if start == 0 and (first in _QUESTION_WORDS or first in ENGLISH_STOP_WORDS | INDONESIAN_STOP_WORDS):

@@ -78,6 +78,7 @@ def hits_as_json(hits: Sequence[Hit]) -> list[dict[str, Any]]:
             "chunk_id": hit.chunk.id,
             "path": hit.article.path,
             "score": hit.score,
+            "ranks": {"dense": hit.ranks.dense, "lexical": hit.ranks.lexical, "fused": hit.ranks.fused},
             "start": hit.chunk.start,
             "end": hit.chunk.end,
             "text": hit.chunk.text,

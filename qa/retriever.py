@@ -13,7 +13,7 @@ from qa.errors import IndexCorruptError
 from qa.fusion import DENSE_WEIGHTS, convex_combination
 from qa.index import NewsIndex
 from qa.terms import detect_language, words
-from qa.types import Encoder, Filters, Hit, Language, Origin
+from qa.types import Encoder, Filters, Hit, Language, Origin, Ranks
 
 POOL = 50
 """Candidates taken from each leg: the passage that answers is rarely lower in both."""
@@ -87,7 +87,8 @@ class HybridRetriever:
     ) -> list[Hit] | None:
         """Return the ``k`` best of both rankings, ``None`` if one of them is no longer in the store."""
         fused = convex_combination(dense, lexical, dense_weight=dense_weight)
-        in_dense, in_lexical = dict(dense), dict(lexical)
+        in_dense = {key: rank for rank, (key, _) in enumerate(dense, start=1)}
+        in_lexical = {key: rank for rank, (key, _) in enumerate(lexical, start=1)}
         hits: list[Hit] = []
         step = 2 * k + 10  # mostly enough; copies thin the list, and then more are looked at
         for first in range(0, len(fused), step):
@@ -99,8 +100,13 @@ class HybridRetriever:
                 [
                     *hits,
                     *(
-                        Hit(*found[key], score, _origin(key in in_dense, key in in_lexical))
-                        for key, score in part
+                        Hit(
+                            *found[key],
+                            score,
+                            _origin(key in in_dense, key in in_lexical),
+                            Ranks(in_dense.get(key), in_lexical.get(key), rank),
+                        )
+                        for rank, (key, score) in enumerate(part, start=first + 1)
                     ),
                 ]
             )

@@ -61,6 +61,15 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Ranks:
+    """Where retrieval found a chunk, from 1: by meaning, by words, and by both together; ``None``: not there."""
+
+    dense: int | None = None
+    lexical: int | None = None
+    fused: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A retrieved chunk with its article. Lists of hits are best first; a higher ``score`` is better."""
 
@@ -68,6 +77,7 @@ class Hit:
     article: Article
     score: float
     origin: Origin
+    ranks: Ranks = field(default_factory=Ranks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +153,8 @@ class Answer:
 
     ``text`` is verbatim article text, or ``None`` when the archive does not say; ``hits`` holds the nearest
     passages either way, ``alternatives`` what was nearly answered instead. ``confidence`` is the probability
-    (0 to 1) that the best candidate is right, given also for a refusal. ``timings`` are milliseconds by stage.
+    (0 to 1) that the best candidate is right, given also for a refusal; below ``threshold`` nothing is answered.
+    ``timings`` are milliseconds by stage.
     """
 
     question: str
@@ -154,6 +165,7 @@ class Answer:
     hits: tuple[Hit, ...]
     timings: Mapping[str, float] = field(default_factory=dict)
     alternatives: tuple[Alternative, ...] = ()
+    threshold: float = 0.0
 
     @property
     def abstained(self) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import html
 import re
+from dataclasses import replace
 from datetime import date
 from html.parser import HTMLParser
 
@@ -24,11 +25,11 @@ from qa.page.conversation import (
 )
 from qa.page.render import ARTICLE_CHARACTERS, escape, evidence_panel, highlighted, passage_around, safe_url
 from qa.page.strings import ENGLISH, INDONESIAN, article_count, long_date
-from qa.types import Alternative, Answer, Article, Chunk, Citation, Hit, ResolvedDate
+from qa.types import Alternative, Answer, Article, Chunk, Citation, Hit, Ranks, ResolvedDate
 
 ALLOWED_TAGS = set(
     "section article header footer h1 h2 h3 p div span bdi time blockquote mark button a ol ul li q br "
-    "form fieldset legend label input".split()
+    "form fieldset legend label input details summary".split()
 )
 ALLOWED_ATTRIBUTES = set(
     "class id lang dir role title href target rel datetime tabindex type popover popovertarget "
@@ -352,6 +353,29 @@ def test_what_a_follow_up_was_taken_for_is_text_and_can_be_changed() -> None:
     assert read.values("data-question") == ["Di mana?"]
     assert f"{INDONESIAN.understood} {standing}" in read.text
     assert not Markup(conversation_panel(said.ask("Di mana?", as_typed=True), "id")).values("data-edit")
+
+
+def test_every_passage_says_why_it_is_shown() -> None:
+    def found(one: Article, ranks: Ranks) -> Hit:
+        return Hit(Chunk(f"{one.id}-0", one.id, 0, one.text, 0, len(one.text)), one, 1.0, "both", ranks)
+
+    hits = (found(TRAIN, Ranks(None, 1, 2)), found(RICE, Ranks(3, 2, 1)))
+    answer = Answer("Q?", "en", "dua persen", 0.613, (cite(RICE, "dua persen"),), hits, {}, (), 0.24)
+    read = assert_inert(evidence_panel(answer, "en"))
+    for line in (
+        "By meaning: rank 3",
+        "By words: rank 2",
+        "By both together: rank 1",
+        "After reading: rank 2",
+        "a probability of 61 %",
+        "below 24 %",
+    ):
+        assert line in read.text
+    # The hit that a quote is from may not be among those that the answer carries.
+    assert "By meaning" not in Markup(evidence_panel(replace(answer, hits=()), "en")).text
+    refused = assert_inert(evidence_panel(replace(answer, text=None, citations=()), "id"))
+    assert f"Menurut makna: {INDONESIAN.no_rank}" in refused.text
+    assert refused.text.count("di bawah 24 %") == 2
 
 
 def test_the_evidence_of_an_earlier_turn_can_be_shown_again() -> None:

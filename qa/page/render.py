@@ -163,7 +163,8 @@ def evidence_panel(answer: Answer | None, language: Language, *, key: str = "0")
     if answer.abstained:
         title, note = words.nearest, f'<p class="t-note">{escape(words.nearest_note)}</p>'
         cards = [
-            _hit_card(hit, language, f"{key}-n{n}") for n, hit in enumerate(nearest_hits(answer.hits), 1)
+            _hit_card(hit, answer, language, f"{key}-n{n}")
+            for n, hit in enumerate(nearest_hits(answer.hits), 1)
         ]
     else:
         title, note = words.evidence, ""
@@ -187,6 +188,7 @@ def _citation_card(citation: Citation, answer: Answer, language: Language, key: 
     article = citation.article
     shown = passage_around(article.text, citation.start, citation.end)
     marks = [(one.start, one.end) for one in answer.citations if one.article.id == article.id]
+    dates = "".join(f'<p class="t-dates">{escape(line)}</p>' for line in resolved_dates(citation, language))
     return _card(
         article,
         shown,
@@ -195,7 +197,7 @@ def _citation_card(citation: Citation, answer: Answer, language: Language, key: 
         language,
         card_id=f"card-{key}-{citation.marker}",
         marker=citation.marker,
-        note="".join(f'<p class="t-dates">{escape(line)}</p>' for line in resolved_dates(citation, language)),
+        note=dates + _why(answer, _hit_of(citation, answer.hits), language),
     )
 
 
@@ -208,14 +210,42 @@ def resolved_dates(citation: Citation, language: Language) -> list[str]:
     ]
 
 
-def _hit_card(hit: Hit, language: Language, key: str) -> str:
+def _hit_of(citation: Citation, hits: Sequence[Hit]) -> Hit | None:
+    """Return the hit that a quote was read in, if the answer still carries it."""
+    for hit in hits:
+        if hit.article.id == citation.article.id and hit.chunk.start <= citation.start < hit.chunk.end:
+            return hit
+    return None
+
+
+def _why(answer: Answer, hit: Hit | None, language: Language) -> str:
+    """Why a passage is shown: where search and reading put it, and how sure the answer is."""
+    words = strings_for(language)
+    lines = []
+    if hit is not None:
+        for line, rank in (
+            (words.why_meaning, hit.ranks.dense),
+            (words.why_words, hit.ranks.lexical),
+            (words.why_together, hit.ranks.fused),
+            (words.why_reading, answer.hits.index(hit) + 1),
+        ):
+            lines.append(line.format(rank=words.no_rank if rank is None else words.rank.format(rank=rank)))
+    chances = {"percent": round(100 * answer.confidence), "threshold": round(100 * answer.threshold)}
+    lines.append((words.why_refused if answer.abstained else words.why_answered).format(**chances))
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f'<details class="t-why"><summary>{escape(words.why)}</summary><ul>{items}</ul></details>'
+
+
+def _hit_card(hit: Hit, answer: Answer, language: Language, key: str) -> str:
     """A passage that was found but proves nothing: not highlighted, so that it cannot pass for proof."""
     article, chunk = hit.article, hit.chunk
     most = min(chunk.end, chunk.start + 2 * CONTEXT_CHARACTERS)
     end = chunk.end if most == chunk.end else _word_end(article.text, chunk.start + 1, most)
     shown = _passage(article.text, chunk.start, end)
     dialog = _article_dialog(article, [(chunk.start, chunk.end)], chunk.start, language, f"article-{key}")
-    return _card(article, shown, [], dialog, language, card_id=f"card-{key}")
+    return _card(
+        article, shown, [], dialog, language, card_id=f"card-{key}", note=_why(answer, hit, language)
+    )
 
 
 def _card(

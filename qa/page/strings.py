@@ -43,6 +43,15 @@ class Strings:
     since: str
     until: str
     only_among: str
+    why: str
+    why_meaning: str
+    why_words: str
+    why_together: str
+    why_reading: str
+    why_answered: str
+    why_refused: str
+    rank: str
+    no_rank: str
     you_asked: str
     understood: str
     edit_question: str
@@ -118,6 +127,15 @@ ENGLISH = Strings(
     since="from {day}",
     until="until {day}",
     only_among="Only among: {filters}",
+    why="Why this passage?",
+    why_meaning="By meaning: {rank}",
+    why_words="By words: {rank}",
+    why_together="By both together: {rank}",
+    why_reading="After reading: {rank}",
+    why_answered="Right with a probability of {percent} %, Tanya reckons; below {threshold} % it does not answer.",
+    why_refused="The best answer found has a probability of {percent} %; below {threshold} % Tanya does not answer.",
+    rank="rank {rank}",
+    no_rank="not among the nearest",
     you_asked="You asked",
     understood="Understood as:",
     edit_question="Change",
@@ -202,6 +220,15 @@ INDONESIAN = Strings(
     since="sejak {day}",
     until="sampai {day}",
     only_among="Hanya di antara: {filters}",
+    why="Mengapa kutipan ini?",
+    why_meaning="Menurut makna: {rank}",
+    why_words="Menurut kata: {rank}",
+    why_together="Keduanya digabung: {rank}",
+    why_reading="Setelah dibaca: {rank}",
+    why_answered="Perkiraan peluang jawaban ini benar: {percent} %; di bawah {threshold} % Tanya tidak menjawab.",
+    why_refused="Peluang jawaban terbaik yang ditemukan: {percent} %; di bawah {threshold} % Tanya tidak menjawab.",
+    rank="peringkat {rank}",
+    no_rank="tidak termasuk yang terdekat",
     you_asked="Pertanyaan Anda",
     understood="Dipahami sebagai:",
     edit_question="Ubah",
