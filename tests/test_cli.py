@@ -155,6 +155,7 @@ def test_ask_json_is_one_object_of_the_contract(index: Path, capsys: pytest.Capt
         "chunk_id",
         "path",
         "score",
+        "ranks",
         "start",
         "end",
         "text",
