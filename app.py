@@ -145,9 +145,11 @@ def build_page(
         ) -> tuple[talk.Conversation, str, str]:
             return page.show(current, chosen, event._data)
 
-        def ask_endpoint(question: str) -> str:
+        def ask_endpoint(
+            question: str, date_from: str = "", date_to: str = "", sources: list[str] | None = None
+        ) -> str:
             try:
-                return page.ask_for_program(question)
+                return page.ask_for_program(question, date_from, date_to, sources or [])
             except (TanyaError, EmbeddingError) as error:
                 # Only this error reaches the caller with its words.
                 raise gr.Error(str(error), print_exception=False) from error
@@ -170,11 +172,16 @@ def build_page(
             )
 
         # As above: names of local imports and future annotations are resolved at run time.
-        ask_endpoint.__annotations__.update(question=str, **{"return": str})
+        ask_endpoint.__annotations__.update(
+            question=str, date_from=str, date_to=str, sources=list[str], **{"return": str}
+        )
         endpoint(
             ask_endpoint,
             api_name="ask",
-            api_description="Answer a question; returns, as a string, what `tanya ask --json` prints.",
+            api_description=(
+                "Answer a question, from articles of these dates (ISO, inclusive) and outlets alone if any are given; "
+                "returns, as a string, what `tanya ask --json` prints."
+            ),
             concurrency_limit=None,
         )
         everything = [box, said, conversation, evidence]

@@ -459,6 +459,11 @@ try:
     client.predict("?", api_name="/ask")
 except Exception as error:
     said["error"] = str(error)
+said["filtered"] = client.predict(question, sources=["Lain"], api_name="/ask")
+try:
+    client.predict(question, date_from="kemarin", api_name="/ask")
+except Exception as error:
+    said["no date"] = str(error)
 print(json.dumps(said))
 """
 
@@ -484,3 +489,5 @@ def test_programs_ask_through_one_endpoint_and_get_the_commands_json() -> None:
     assert json.loads(said["answer"]) == wanted
     assert wanted["citations"][0]["quote"] == PROOF
     assert said["error"] == "the question has no words"
+    assert json.loads(said["filtered"])["abstained"]
+    assert said["no date"] == "'kemarin' is no date. Write it as 2023-05-19"

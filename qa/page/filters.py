@@ -30,6 +30,11 @@ def read_filters(sent: object) -> Filters:
     return Filters(first, last, tuple(kept)[:MOST_SOURCES])
 
 
+def is_date(text: str) -> bool:
+    """Whether the text is an ISO date."""
+    return _day(text) is not None
+
+
 def without(filters: Filters, name: object) -> Filters:
     """Return ``filters`` without the one of a chip: "from", "to", or "source:" and the outlet."""
     if name == "from":

@@ -19,7 +19,7 @@ from qa.errors import InputError, TanyaError
 from qa.output import answer_as_json
 from qa.page import conversation as talk
 from qa.page.examples import Examples
-from qa.page.filters import filter_panel, read_filters, without
+from qa.page.filters import filter_panel, is_date, read_filters, without
 from qa.page.strings import article_count, strings_for
 from qa.suggestions import SampledIndex
 from qa.types import Answer, Filters, Language
@@ -129,19 +129,25 @@ class Page:
         finally:
             self.slot.release()
 
-    def ask_for_program(self, question: str) -> str:
+    def ask_for_program(self, question: str, date_from: str, date_to: str, sources: list[str]) -> str:
         """Answer a question as ``tanya ask --json`` does: one object as JSON.
+
+        ``date_from``, ``date_to``: ISO dates, empty for none; ``sources``: outlets, all if there are none.
 
         It stays text because ``gradio_client`` takes every object with a "path" for a file and tries to fetch it.
 
         Raises:
-            InputError: the question is empty or too long, or too many others wait.
+            InputError: the question is empty or too long, a date is none, or too many others wait.
             TanyaError, EmbeddingError: it cannot be answered.
         """
+        for day in filter(None, (date_from, date_to)):
+            if not is_date(day):
+                raise InputError(f"{day!r} is no date. Write it as 2023-05-19")
+        filters = read_filters({"from": date_from, "to": date_to, "sources": sources})
         if not self.slot.acquire(timeout=BUSY_SECONDS):
             raise InputError(strings_for("en").busy)
         try:
-            answer = answer_as_json(self.answerer.ask(question))
+            answer = answer_as_json(self.answerer.ask(question, filters=filters))
         finally:
             self.slot.release()
         return json.dumps(answer)
