@@ -27,7 +27,7 @@ from qa.types import Hit, Language
 K = 8
 GROUPS = 3
 """Groups of a question that coefficients are fitted to: the strongest and those that might take its place."""
-WEIGHTS = (0.0, 1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 12.0)
+WEIGHTS = (0.0, 1.0, 2.0, 4.0, 6.0, 8.0, 12.0, 16.0, 20.0)
 """Retrieval weights that are tried."""
 REFUSED = 0.8
 """Share of the questions without an answer that a threshold refuses, where it is fitted."""

@@ -2,7 +2,9 @@
 
 A BERT body over ``[CLS] question [SEP] title [SEP] passage [SEP]`` with two outputs a token, as
 ``BertForQuestionAnswering`` has them (Devlin et al. 2019): where an answer starts and where it ends. ``[CLS]`` stands
-for "this passage does not say".
+for "this passage does not say". The segments tell more than BERT's do: words of the question that stand in title or
+passage, as themselves, in another form or translated, and the words there that they stand as, have segments of their
+own, if the model knows four.
 Knows texts and tensors; knows nothing of articles or thresholds.
 """
 
@@ -24,9 +26,10 @@ from embeddings.encoder import cpu_has_bfloat16
 from embeddings.errors import ModelError
 from embeddings.model_folder import check_shipped
 from qa.chunking import sentence_spans
+from qa.terms import located_words, read_terms, stem
 
 if TYPE_CHECKING:
-    from tokenizers import Encoding, Tokenizer
+    from tokenizers import Tokenizer
     from torch import Tensor
 
 MAX_TOKENS = 256
@@ -41,6 +44,9 @@ SPANS = 4
 """Spans returned of a passage, none of which overlaps a better one."""
 BATCH_TOKENS = 2_048
 """Tokens computed at once, padding included."""
+
+IN_QUESTION, IN_PASSAGE, SHARED_IN_PASSAGE, SHARED_IN_QUESTION = range(4)
+"""The segments; title counts as passage."""
 
 DEFAULT_NAME = "tanya-reader-en-id"
 CONFIG_FILE = "config.json"
@@ -76,14 +82,14 @@ class ScoredSpan:
 class Window:
     """The tokens of a question with a part of a passage.
 
-    ``offsets``: characters in the passage of each of its tokens, which begin at ``first`` in ``ids``; ``second``: where
-    the second segment begins, that is title and passage. ``inside``: whether a token goes on with the word before it.
+    ``segments``: as long as ``ids``. ``offsets``: characters in the passage of each of its tokens, which begin at
+    ``first`` in ``ids``. ``inside``: whether a token goes on with the word before it.
     ``sentences``: the number in the passage of the sentence that a token is in.
     """
 
     passage: int
     ids: list[int]
-    second: int
+    segments: list[int]
     first: int
     offsets: list[tuple[int, int]]
     inside: list[bool]
@@ -91,9 +97,13 @@ class Window:
 
 
 class Windows:
-    """Cuts questions with passages into windows for one tokenizer."""
+    """Cuts questions with passages into windows for one tokenizer.
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    ``shared``: whether shared words have segments of their own, as the model must know them.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, *, shared: bool = True) -> None:
+        self._shared = shared
         tokenizer.no_padding()
         tokenizer.no_truncation()
         self._tokenizer = tokenizer
@@ -101,37 +111,80 @@ class Windows:
 
     def cut(self, question: str, passages: Sequence[Passage]) -> list[Window]:
         """Return the windows of all passages, in their order; a text without a token has none."""
-        texts = [question, *(passage.title for passage in passages), *(passage.text for passage in passages)]
-        encoded = self._tokenizer.encode_batch([_clean(text) for text in texts], add_special_tokens=False)
-        asked, titles, bodies = encoded[0], encoded[1 : len(passages) + 1], encoded[len(passages) + 1 :]
-        question_ids = [self._start, *asked.ids[:QUESTION_TOKENS], self._end]
+        question = _clean(question)
+        titles, texts = [_clean(each.title) for each in passages], [_clean(each.text) for each in passages]
+        encoded = self._tokenizer.encode_batch([question, *titles, *texts], add_special_tokens=False)
+        asked = encoded[0]
+        terms = _Terms(question if self._shared else "")
+        question_terms = terms.of_tokens(question, asked.offsets[:QUESTION_TOKENS])
         windows = []
-        for number, (title, body) in enumerate(zip(titles, bodies, strict=True)):
-            head = [*question_ids]
+        for number, (title, body) in enumerate(
+            zip(encoded[1 : len(passages) + 1], encoded[len(passages) + 1 :], strict=True)
+        ):
+            head = [self._start, *asked.ids[:QUESTION_TOKENS], self._end]
+            title_terms = []
             if title.ids:
                 head += [*title.ids[:TITLE_TOKENS], self._end]
-            starts = [start for start, _ in sentence_spans(_clean(passages[number].text))]
-            windows += self._windows(number, head, len(question_ids), body, starts)
+                title_terms = [*terms.of_tokens(titles[number], title.offsets[:TITLE_TOKENS]), ()]
+            starts = [start for start, _ in sentence_spans(texts[number])]
+            body_terms = terms.of_tokens(texts[number], body.offsets)
+            room = MAX_TOKENS - len(head) - 1
+            for begin in range(0, max(len(body.ids) - OVERLAP_TOKENS, 1), room - OVERLAP_TOKENS):
+                end = min(begin + room, len(body.ids))
+                if end > begin:
+                    words = body.word_ids
+                    inside = [
+                        place > 0 and words[place] is not None and words[place] == words[place - 1]
+                        for place in range(begin, end)
+                    ]
+                    offsets = body.offsets[begin:end]
+                    windows.append(
+                        Window(
+                            number,
+                            [*head, *body.ids[begin:end], self._end],
+                            _segments(question_terms, [*title_terms, *body_terms[begin:end]]),
+                            len(head),
+                            offsets,
+                            inside,
+                            [bisect_right(starts, start) for start, _ in offsets],
+                        )
+                    )
         return windows
 
-    def _windows(
-        self, number: int, head: list[int], second: int, body: Encoding, starts: list[int]
-    ) -> list[Window]:
-        room = MAX_TOKENS - len(head) - 1
-        windows = []
-        for begin in range(0, max(len(body.ids) - OVERLAP_TOKENS, 1), room - OVERLAP_TOKENS):
-            end = min(begin + room, len(body.ids))
-            words = body.word_ids
-            inside = [
-                place > 0 and words[place] is not None and words[place] == words[place - 1]
-                for place in range(begin, end)
-            ]
-            if end > begin:
-                ids = [*head, *body.ids[begin:end], self._end]
-                offsets = body.offsets[begin:end]
-                sentences = [bisect_right(starts, start) for start, _ in offsets]
-                windows.append(Window(number, ids, second, len(head), offsets, inside, sentences))
-        return windows
+
+class _Terms:
+    """The words of a question worth comparing, numbered, and where they stand in other texts."""
+
+    def __init__(self, question: str) -> None:
+        self._terms: dict[str, tuple[int, ...]] = {}
+        for number, alternatives in enumerate(read_terms(question)):
+            for found in set(map(stem, alternatives)):
+                self._terms[found] = (*self._terms.get(found, ()), number)
+
+    def of_tokens(self, text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
+        """Return for each token of ``text``, by its characters, the terms that its word stands for."""
+        found: list[tuple[int, ...]] = [()] * len(offsets)
+        token = 0
+        for start, end, word in located_words(text):
+            if terms := self._terms.get(stem(word)):
+                while token < len(offsets) and offsets[token][1] <= start:
+                    token += 1
+                while token < len(offsets) and offsets[token][0] < end:
+                    found[token] = terms
+                    token += 1
+        return found
+
+
+def _segments(question: Sequence[tuple[int, ...]], read: Sequence[tuple[int, ...]]) -> list[int]:
+    """Return the segments of ``[CLS] question [SEP] read [SEP]`` by the terms of their tokens."""
+    shared = {term for terms in question for term in terms} & {term for terms in read for term in terms}
+    return [
+        IN_QUESTION,
+        *(IN_QUESTION if shared.isdisjoint(terms) else SHARED_IN_QUESTION for terms in question),
+        IN_QUESTION,
+        *(IN_PASSAGE if shared.isdisjoint(terms) else SHARED_IN_PASSAGE for terms in read),
+        IN_PASSAGE,
+    ]
 
 
 class SpanModel:
@@ -141,7 +194,7 @@ class SpanModel:
         self, network: Any, tokenizer: Tokenizer, dtype: Literal["float32", "bfloat16"] = "float32"
     ) -> None:
         self.network = network
-        self.windows = Windows(tokenizer)
+        self.windows = Windows(tokenizer, shared=network.config.type_vocab_size > SHARED_IN_QUESTION)
         self.dtype = dtype
         self._lock = threading.Lock()
 
@@ -245,7 +298,7 @@ def run_network(network: Any, windows: Sequence[Window]) -> tuple[Tensor, Tensor
         length = len(window.ids)
         ids[row, :length] = window.ids
         present[row, :length] = 1
-        segments[row, window.second : length] = 1
+        segments[row, :length] = window.segments
         allowed[row, 0] = True
         allowed[row, window.first : length - 1] = True
     device = next(network.parameters()).device
@@ -261,20 +314,14 @@ def run_network(network: Any, windows: Sequence[Window]) -> tuple[Tensor, Tensor
 
 
 def best_spans(window: Window, start: Floats, end: Floats, spans: int = SPANS) -> list[ScoredSpan]:
-    """Return up to ``spans`` spans of a window, best first: whole words of one sentence, none overlapping another.
+    """Return up to ``spans`` of the allowed spans of a window, best first, none overlapping another.
 
     ``start``, ``end``: float32 logits of the window's tokens, shape ``(tokens,)``.
     """
-    count = len(window.offsets)
-    starts = start[window.first : window.first + count] - start[0]
-    ends = end[window.first : window.first + count] - end[0]
-    within = np.array(window.inside)
-    starts = np.where(within, -np.inf, starts)
-    ends = np.where(np.append(within[1:], False), -np.inf, ends)
-    length = np.arange(count)[None, :] - np.arange(count)[:, None]
-    sentences = np.array(window.sentences)
-    allowed = (length >= 0) & (length < ANSWER_TOKENS) & (sentences[:, None] == sentences[None, :])
-    odds = np.where(allowed, starts[:, None] + ends[None, :], -np.inf)
+    body = slice(window.first, window.first + len(window.offsets))
+    odds = np.where(
+        allowed_spans(window), (start[body] - start[0])[:, None] + (end[body] - end[0])[None, :], -np.inf
+    )
     found = []
     for _ in range(spans):
         first, last = np.unravel_index(int(np.argmax(odds)), odds.shape)
@@ -284,6 +331,21 @@ def best_spans(window: Window, start: Floats, end: Floats, spans: int = SPANS) -
         found.append(ScoredSpan(window.passage, window.offsets[first][0], window.offsets[last][1], best))
         odds[: last + 1, first:] = -np.inf
     return found
+
+
+def allowed_spans(window: Window) -> NDArray[np.bool_]:
+    """Return which tokens of the passage may begin and which end one answer, ``(tokens, tokens)``.
+
+    Answers are whole words of one sentence, at most ``ANSWER_TOKENS`` long.
+    """
+    within = np.array(window.inside)
+    sentences = np.array(window.sentences)
+    places = np.arange(len(within))
+    length = places[None, :] - places[:, None]
+    allowed: NDArray[np.bool_] = (length >= 0) & (length < ANSWER_TOKENS)
+    allowed &= sentences[:, None] == sentences[None, :]
+    allowed &= ~within[:, None] & ~np.append(within[1:], False)[None, :]
+    return allowed
 
 
 def _id_of(tokenizer: Tokenizer, mark: str) -> int:

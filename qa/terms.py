@@ -17,6 +17,8 @@ from embeddings.glosses import read_glosses
 from qa.types import Language
 
 _WORD = re.compile(r"\d+(?:[.,:/]\d+)*|\w+")
+_WRITTEN_WORD = re.compile(r"\d+(?:[.,:/]\d+)*|\w[\w\u0300-\u036f]*")
+"""A word before accents are folded: an accent may be a character of its own."""
 _STEMMER = snowballstemmer.stemmer("indonesian")
 _ENGLISH_STEMMER = snowballstemmer.stemmer("english")
 _MOST_TRANSLATIONS = 8
@@ -50,9 +52,18 @@ _INDONESIAN_ONLY = INDONESIAN_STOP_WORDS - {"nama", "para", "ada", "hal"} | {"be
 
 def words(text: str) -> list[str]:
     """Return the words of ``text`` in order: lower-cased, accents folded, numbers like "5,3" kept whole."""
+    return _WORD.findall(_folded(text))
+
+
+def located_words(text: str) -> list[tuple[int, int, str]]:
+    """Return the words of ``text`` with the characters ``[start, end)`` where each stands, in order."""
+    return [(found.start(), found.end(), _folded(found.group())) for found in _WRITTEN_WORD.finditer(text)]
+
+
+def _folded(text: str) -> str:
     # Folding can undo the decomposition and decomposing uncover capitals ("𝕊"), so one is done on both sides.
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    return _WORD.findall("".join(char for char in folded if not unicodedata.combining(char)))
+    return "".join(char for char in folded if not unicodedata.combining(char))
 
 
 @lru_cache(maxsize=200_000)
@@ -89,6 +100,17 @@ def query_terms(question: str, language: Language) -> list[tuple[str, ...]]:
     return [(word, *_translations().get(_english_stem(word), ())) for word in query_words(question)]
 
 
+def read_terms(question: str) -> list[tuple[str, ...]]:
+    """Return for each of ``query_words(question)`` the word and what may stand for it in a passage that answers.
+
+    More than ``query_terms`` gives: an Indonesian word has those that share its first English gloss, "tewas" for
+    "meninggal". That is too loose to search by, but tells where in a passage to look.
+    """
+    if detect_language(question) == "en":
+        return query_terms(question, "en")
+    return [(word, *_synonyms().get(word, ())) for word in query_words(question)]
+
+
 def detect_language(question: str) -> Language:
     """Return ``"en"`` or ``"id"`` by the question's function words; a tie is Indonesian, the archive's language.
 
@@ -99,6 +121,17 @@ def detect_language(question: str) -> Language:
     english = sum(word in _ENGLISH_ONLY for word in found)
     indonesian = sum(word in _INDONESIAN_ONLY or word.endswith(("kah", "nya")) for word in found)
     return "en" if english > indonesian else "id"
+
+
+@cache
+def _synonyms() -> dict[str, tuple[str, ...]]:
+    """Return for each Indonesian word the others that mean what its first English gloss does."""
+    found = {}
+    for word, glosses in read_glosses().items():
+        content = [part for part in words(glosses[0]) if part not in ENGLISH_STOP_WORDS]
+        if len(content) == 1:
+            found[word] = _translations()[_english_stem(content[0])]
+    return found
 
 
 @cache

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from embeddings.encoder import SentenceEncoder
 from qa.answering import QuestionAnswerer
 from qa.config import sample_folder
+from qa.followups import Exchange, standalone
 from qa.ingest import index_paths
 from qa.types import Answer
 
 QUESTIONS = [
     json.loads(line) for line in (sample_folder() / "questions.jsonl").read_text("utf-8").splitlines()
 ]
+
+FOLLOW_UPS = Path(__file__).with_name("followups.jsonl")
+"""A question, what is asked after it, and how somebody would put that who had not asked the first."""
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +49,19 @@ def test_the_mission_s_question(answerer: QuestionAnswerer, question: str) -> No
     assert first.article.path == "2023-05-19-rusia-tengahi-armenia-azerbaijan.txt"
     assert "Sergei Lavrov memediasi pembicaraan" in first.quote
     assert (first.article.source, str(first.article.published_at)) == ("Contoh", "2023-05-19")
+
+
+def test_follow_ups_are_answered_as_their_standalone_forms_are(answerer: QuestionAnswerer) -> None:
+    rows = [json.loads(line) for line in FOLLOW_UPS.read_text("utf-8").splitlines()]
+    differing = []
+    for row in rows:
+        before = Exchange(row["before"], answerer.ask(row["before"]).text)
+        made = standalone(row["question"], [before]) or row["question"]
+        found, wanted = answerer.ask(made).text, answerer.ask(row["standalone"]).text
+        if found != wanted:
+            differing.append((made, found, wanted))
+    assert len(rows) == 20
+    assert len(differing) <= 4, differing
 
 
 @pytest.mark.parametrize(

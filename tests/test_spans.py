@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ CONFIG = BertConfig(
     intermediate_size=64,
     max_position_embeddings=64,
     initializer_range=0.5,
+    type_vocab_size=4,
 ).to_dict()
 QUESTION = "siapa memimpin rapat ?"
 
@@ -50,12 +52,54 @@ def test_a_window_is_question_title_and_passage_between_marks(windows: Windows) 
     assert names(window.ids) == (
         "[CLS] siapa memimpin rapat ? [SEP] harga beras naik [SEP] menteri membuka rapat . [SEP]"
     )
-    assert WORDS[window.ids[window.second]] == "harga"
     assert WORDS[window.ids[window.first]] == "menteri"
     assert [passage.text[start:end] for start, end in window.offsets] == ["Menteri", "membuka", "rapat", "."]
     (plain,) = windows.cut(QUESTION, [Passage("Menteri membuka rapat.")])
     assert names(plain.ids) == "[CLS] siapa memimpin rapat ? [SEP] menteri membuka rapat . [SEP]"
-    assert plain.second == plain.first
+    assert len(plain.segments) == len(plain.ids)
+
+
+def segments_of(windows: Windows, question: str, passage: Passage) -> dict[int, list[str]]:
+    (window,) = windows.cut(question, [passage])
+    found: dict[int, list[str]] = {}
+    for token, segment in zip(window.ids, window.segments, strict=True):
+        found.setdefault(segment, []).append(WORDS[token])
+    return found
+
+
+def test_words_that_question_and_passage_share_have_segments_of_their_own(windows: Windows) -> None:
+    found = segments_of(windows, QUESTION, Passage("Menteri membuka rapat.", "Harga beras naik"))
+    assert found[spans.IN_QUESTION] == ["[CLS]", "siapa", "memimpin", "?", "[SEP]"]
+    assert found[spans.SHARED_IN_QUESTION] == ["rapat"]
+    assert found[spans.SHARED_IN_PASSAGE] == ["rapat"]
+    assert found[spans.IN_PASSAGE] == [
+        "harga", "beras", "naik", "[SEP]", "menteri", "membuka", ".", "[SEP]"
+    ]  # fmt: skip
+    # A word of the title counts; a function word does not, nor a word that only another passage has.
+    both = windows.cut("di pasar harga ?", [Passage("rapat di kota", "harga"), Passage("pasar")])
+    assert [
+        [WORDS[token] for token, kind in zip(each.ids, each.segments, strict=True) if kind > 1]
+        for each in both
+    ] == [
+        ["harga", "harga"],
+        ["pasar", "pasar"],
+    ]
+
+
+def test_a_model_of_two_segments_is_told_nothing_of_shared_words() -> None:
+    plain = make_network({**CONFIG, "type_vocab_size": 2}).eval()
+    known = SpanModel(plain, word_tokenizer(with_markers=False))
+    (window,) = known.windows.cut(QUESTION, [Passage("Menteri membuka rapat.", "Harga beras naik")])
+    assert set(window.segments) == {spans.IN_QUESTION, spans.IN_PASSAGE}
+    assert known.score(QUESTION, [Passage("Menteri membuka rapat.")])
+
+
+def test_an_english_word_is_shared_with_its_translation() -> None:
+    texts = spans._Terms("Who mediated the rice price talks ?")
+    passage = "Harga beras: Lavrov menjadi penengah"
+    offsets = [(found.start(), found.end()) for found in re.finditer(r"\w+", passage)]
+    shared = [bool(terms) for terms in texts.of_tokens(passage, offsets)]
+    assert shared == [True, True, False, False, True]
 
 
 def test_a_long_passage_is_cut_into_windows_that_overlap_and_lose_nothing(
@@ -115,7 +159,7 @@ def window(words: int, inside: tuple[int, ...] = (), borders: tuple[int, ...] = 
     offsets = [(3 * number, 3 * number + 2) for number in range(words)]
     inner = [row in inside for row in range(words)]
     numbers = [sum(row >= border for border in borders) for row in range(words)]
-    return Window(0, [2, 9, 3, *range(words), 3], 3, 3, offsets, inner, numbers)
+    return Window(0, [2, 9, 3, *range(words), 3], [0] * 3 + [1] * (words + 1), 3, offsets, inner, numbers)
 
 
 def logits(words: int, no_answer: float, **places: float) -> np.ndarray:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from qa import terms
-from qa.terms import detect_language, query_terms, query_words, stem, words
+from qa.terms import detect_language, located_words, query_terms, query_words, read_terms, stem, words
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,35 @@ from qa.terms import detect_language, query_terms, query_words, stem, words
 )
 def test_words(text: str, expected: list[str]) -> None:
     assert words(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (
+            "Harga BERAS naik 5,3%!",
+            [("Harga", "harga"), ("BERAS", "beras"), ("naik", "naik"), ("5,3", "5,3")],
+        ),
+        ("e\u0301kspor, Café", [("e\u0301kspor", "ekspor"), ("Café", "cafe")]),
+        ("🍚 …", []),
+    ],
+)
+def test_located_words_are_where_they_say(text: str, expected: list[tuple[str, str]]) -> None:
+    assert [(text[start:end], word) for start, end, word in located_words(text)] == expected
+
+
+@given(st.text())
+def test_located_words_come_in_order_whatever_the_text(text: str) -> None:
+    ends = [0]
+    for start, end, _ in located_words(text):
+        assert ends[-1] <= start < end <= len(text)
+        ends.append(end)
+
+
+def test_what_may_stand_for_a_word_of_the_question_in_a_passage() -> None:
+    assert {"tewas", "menewaskan"} <= set(read_terms("Siapa yang tewas?")[0])
+    assert "penengah" in read_terms("Who mediated the talks?")[0]
+    assert read_terms("Siapa Lavrov?") == [("lavrov",)]
 
 
 def test_query_words_leave_function_words_of_both_languages_out() -> None:

@@ -14,10 +14,28 @@ from embeddings.training.data import detokenise, normalised, read_rows
 from embeddings.training.export import export as export_encoder
 from embeddings.training.student import Student
 from embeddings.training.written import name_of
-from qa.spans import Passage, SpanModel
+from qa.spans import (
+    IN_PASSAGE,
+    IN_QUESTION,
+    SHARED_IN_PASSAGE,
+    SHARED_IN_QUESTION,
+    Passage,
+    SpanModel,
+    allowed_spans,
+    run_network,
+)
 from qa.training import bench, reader, rows
 from qa.training.bench import Judged
-from qa.training.reader import Plan, Recipe, begin, main, places_of, window_of
+from qa.training.reader import (
+    SEGMENTS_OF_BODY,
+    Plan,
+    Recipe,
+    backward,
+    begin,
+    main,
+    places_of,
+    window_of,
+)
 from qa.training.rows import Row, Sampler, development_rows, training_rows, written_rows
 from tests.training_samples import (
     INDONESIAN,
@@ -125,7 +143,8 @@ def test_the_sampler_swaps_some_passages_for_misses_and_drops_some_titles() -> N
     unanswerable = Row("siapa ?", Passage("tiga", "Judul"), (), "id")
     miss = Passage("empat lima", "Lain")
     sampler = Sampler(
-        {"facqa": [row], "idk_mrc": [unanswerable], "written": []}, {"apa ?": [miss], "siapa ?": [miss]}
+        {"facqa": [row], "idk_mrc": [unanswerable], "written": []},
+        {row.key: [miss], unanswerable.key: [miss]},
     )
     drawn = sampler.draw(2_000, np.random.default_rng(0))
     asked = [one for one in drawn if one.question == "apa ?"]
@@ -150,6 +169,34 @@ def test_an_answer_becomes_the_tokens_that_cover_it(encoder: Path) -> None:
         assert passage.text[slice(*offsets)] == answer
         assert places_of(window, ()) == [(0, 0)]
         assert places_of(window, ((500, 510),)) == [(0, 0)]
+
+
+def test_the_segments_of_shared_words_begin_as_those_they_are_parts_of(encoder: Path) -> None:
+    segments = begin(encoder).state_dict()[f"bert.{SEGMENTS_OF_BODY}"]
+    assert torch.equal(segments[SHARED_IN_QUESTION], segments[IN_QUESTION])
+    assert torch.equal(segments[SHARED_IN_PASSAGE], segments[IN_PASSAGE])
+    assert not torch.equal(segments[IN_QUESTION], segments[IN_PASSAGE])
+
+
+def test_the_loss_counts_only_spans_that_may_be_answered(encoder: Path) -> None:
+    model = SpanModel(begin(encoder), Tokenizer.from_file(str(encoder / "tokenizer.json")))
+    # Of two sentences: a span from the one into the other is no rival.
+    row = Row("apa ?", Passage("Harga beras naik. Pasar kota."), ((0, 11),), "id")
+    window, places = window_of(model, row, np.random.default_rng(0))
+    assert not allowed_spans(window)[0, -1]
+    with torch.no_grad():
+        start, end = run_network(model.network, [window])
+    pairs = [
+        start[0, first] + end[0, last]
+        for first, last in [(0, 0), *(np.argwhere(allowed_spans(window)) + window.first).tolist()]
+    ]
+    ((first, last),) = places
+    wanted = -(
+        torch.log_softmax(start, 1)[0, first] / 2
+        + torch.log_softmax(end, 1)[0, last] / 2
+        + start[0, first] + end[0, last] - torch.logsumexp(torch.stack(pairs), 0)
+    ) / 2  # fmt: skip
+    assert backward(model.network, [(window, places)]) == pytest.approx(float(wanted), rel=0.02)
 
 
 def weights_of(recipe: Recipe) -> dict[str, torch.Tensor]:
@@ -219,8 +266,8 @@ def test_near_misses_are_the_passages_of_others(data: Path, encoder: Path, tmp_p
     sets = training_rows(data)
     found = recipe.misses(sets)
     row = sets["facqa"][0]
-    assert found[row.question]
-    texts = {passage.text for passage in found[row.question]}
+    assert found[row.key]
+    texts = {passage.text for passage in found[row.key]}
     assert row.passage.text not in texts
     assert not any(row.texts[0] in text.split() for text in texts)
     indonesian = {one.passage.text for group in sets.values() for one in group if one.language == "id"}

@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -26,11 +27,14 @@ from embeddings.training.finetuning import GRADIENT_NORM, REPORT_STEPS, rate
 from embeddings.training.recipe import Stages, recipe_parser, run_recipe
 from qa.spans import (
     CONFIG_FILE,
+    IN_PASSAGE,
+    IN_QUESTION,
     TOKENIZER_FILE,
     WEIGHTS_FILE,
     Passage,
     SpanModel,
     Window,
+    allowed_spans,
     make_network,
     run_network,
 )
@@ -51,11 +55,16 @@ ROWS_MINED = 2_048
 """Questions ranked at a time: their scores take about 150 MB."""
 
 
+SEGMENTS_OF_BODY = "embeddings.token_type_embeddings.weight"
+NEW_RATE = 10.0
+"""How much faster the segments learn than the body: two of them are new, and few weights move what they say."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """The numbers of a run; the rates are AdamW's, at their peak."""
 
-    steps: int = 1_400
+    steps: int = 2_200
     batch: int = 32
     learning_rate: float = 1.5e-4
     seed: int = 20_230_519
@@ -83,34 +92,46 @@ class Recipe(Stages):
         self.say(f"the reader is in {self.out / 'model'}")
 
     def misses(self, sets: dict[str, list[Row]]) -> dict[str, list[Passage]]:
-        """Find near misses of the answerable questions with the encoder."""
+        """Find near misses with the encoder; see ``mine``."""
 
-        def make() -> dict[str, list[tuple[str, str]]]:
+        def make() -> dict[str, Any]:
             encoder = SentenceEncoder.load(str(self.encoder))
             languages: tuple[Language, ...] = ("en", "id")
-            made: dict[str, list[tuple[str, str]]] = {}
+            passages: list[Passage] = []
+            nearest: dict[str, list[int]] = {}
             for language in languages:
-                for question, passages in mine(encoder, sets, language).items():
-                    made.setdefault(question, [(passage.text, passage.title) for passage in passages])
-            self.say(f"near misses found for {len(made):,} questions")
-            return made
+                pool = passages_of(sets.values(), language)
+                asked = [row for rows in sets.values() for row in rows if row.language == language]
+                for key, numbers in mine(encoder, asked, pool).items():
+                    nearest[key] = [len(passages) + number for number in numbers]
+                passages += pool
+            self.say(f"near misses found for {len(nearest):,} answers")
+            return {"passages": [(each.text, each.title) for each in passages], "nearest": nearest}
 
-        found: dict[str, list[tuple[str, str]]] = self.kept("misses.json", make)
-        return {question: [Passage(*passage) for passage in passages] for question, passages in found.items()}
+        found = self.kept("misses.json", make)
+        passages = [Passage(*passage) for passage in found["passages"]]
+        return {key: [passages[number] for number in numbers] for key, numbers in found["nearest"].items()}
 
     def train(self, model: SpanModel, sampler: Sampler) -> None:
         """Train in place, going on from the checkpoint if there is one."""
         network, plan = model.network, self.plan
+        new = [weight for name, weight in network.named_parameters() if name.endswith(SEGMENTS_OF_BODY)]
+        rest = [weight for name, weight in network.named_parameters() if not name.endswith(SEGMENTS_OF_BODY)]
+        speeds = (1.0, NEW_RATE)
         optimizer = torch.optim.AdamW(
-            network.parameters(), lr=plan.learning_rate, betas=(0.9, 0.98), weight_decay=0.01, fused=True
+            [{"params": rest}, {"params": new}],
+            lr=plan.learning_rate,
+            betas=(0.9, 0.98),
+            weight_decay=0.01,
+            fused=True,
         )
         done = load_checkpoint(network, optimizer, asdict(plan), self.out)
         losses: list[float] = []
         started = time.monotonic()
         network.train()
         for step in range(done, plan.steps):
-            for group in optimizer.param_groups:
-                group["lr"] = plan.learning_rate * rate(step, plan.steps)
+            for group, speed in zip(optimizer.param_groups, speeds, strict=True):
+                group["lr"] = speed * plan.learning_rate * rate(step, plan.steps)
             chance = np.random.default_rng((plan.seed, step))
             batch = [window_of(model, row, chance) for row in sampler.draw(plan.batch, chance)]
             optimizer.zero_grad()
@@ -144,8 +165,17 @@ def begin(encoder: Path) -> torch.nn.Module:
     except (OSError, ValueError) as error:
         raise DataError(f"The encoder in {encoder} cannot be read: {error}") from error
     torch.manual_seed(0)
+    known = weights.get(SEGMENTS_OF_BODY)
+    if known is None or len(known) != 2:
+        raise DataError(f"{encoder} is no BERT encoder: it lacks {SEGMENTS_OF_BODY} with two rows.")
+    # The segments of shared words begin as those that they are parts of.
+    weights[SEGMENTS_OF_BODY] = known[[IN_QUESTION, IN_PASSAGE, IN_PASSAGE, IN_QUESTION]]
     network: torch.nn.Module = make_network(
-        {**config, "vocab_size": len(weights["embeddings.word_embeddings.weight"])}
+        {
+            **config,
+            "vocab_size": len(weights["embeddings.word_embeddings.weight"]),
+            "type_vocab_size": len(weights[SEGMENTS_OF_BODY]),
+        }
     )
     body = {
         f"bert.{name}": tensor.float() for name, tensor in weights.items() if not name.startswith("pooler.")
@@ -156,33 +186,31 @@ def begin(encoder: Path) -> torch.nn.Module:
     return network.to("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def mine(
-    encoder: SentenceEncoder, sets: dict[str, list[Row]], language: Language
-) -> dict[str, list[Passage]]:
-    """Return up to ``MISSES`` passages by question that look right and do not hold the answer, nearest first."""
-    asked: dict[str, list[Row]] = {}
-    for rows in sets.values():
-        for row in rows:
-            if row.language == language and row.answers:
-                asked.setdefault(row.question, []).append(row)
-    passages = passages_of(sets.values(), language)
+def mine(encoder: SentenceEncoder, rows: Sequence[Row], passages: Sequence[Passage]) -> dict[str, list[int]]:
+    """Return for each answer of ``rows``, by ``Row.key``, up to ``MISSES`` passages that look right and do not hold it.
+
+    They are numbers in ``passages``, the nearest first to the first question with that answer.
+    """
+    asked: dict[str, Row] = {}
+    for row in rows:
+        if row.answers:
+            asked.setdefault(row.key, row)
     plain = [f" {normalised(passage.text)} " for passage in passages]
     vectors = encoder.encode_passages([f"{passage.title}\n{passage.text}".strip() for passage in passages])
-    questions = list(asked)
     found = {}
-    for start in range(0, len(questions), ROWS_MINED):
-        part = questions[start : start + ROWS_MINED]
-        scores = encoder.encode_queries(part) @ vectors.T
+    every = list(asked.items())
+    for begin in range(0, len(every), ROWS_MINED):
+        part = every[begin : begin + ROWS_MINED]
+        scores = encoder.encode_queries([row.question for _, row in part]) @ vectors.T
         depth = min(DEPTH, len(passages))
         nearest = np.argpartition(-scores, depth - 1, axis=1)[:, :depth]
-        for line, (question, numbers) in enumerate(zip(part, nearest, strict=True)):
-            own = {row.passage.text for row in asked[question]}
-            answers = [f" {normalised(text)} " for row in asked[question] for text in row.texts]
-            ranked = sorted(numbers, key=lambda number: -scores[line, number])
-            found[question] = [
-                passages[number]
-                for number in ranked
-                if passages[number].text not in own and not any(answer in plain[number] for answer in answers)
+        for line, (key, row) in enumerate(part):
+            answers = [f" {normalised(text)} " for text in row.texts]
+            found[key] = [
+                int(number)
+                for number in sorted(nearest[line], key=lambda number: -scores[line, number])
+                if passages[number].text != row.passage.text
+                and not any(answer in plain[number] for answer in answers)
             ][:MISSES]
     return found
 
@@ -214,24 +242,36 @@ def places_of(window: Window, answers: Sequence[tuple[int, int]]) -> list[tuple[
 def backward(network: torch.nn.Module, batch: Sequence[tuple[Window, list[tuple[int, int]]]]) -> float:
     """Add the gradients of the mean loss of a batch; return it.
 
-    The loss of a window is that of its start and of its end: minus the logarithm of what the model gives to all right
-    places together (Clark & Gardner 2018).
+    The loss of a window is minus the logarithm of what the model gives to all right places together (Clark & Gardner
+    2018): among its starts, among its ends, and among the pairs of both that it may answer with (Fajcik et al. 2021).
     """
     total = 0.0
     for part in _parts(sorted(batch, key=lambda each: len(each[0].ids))):
         device = next(network.parameters()).device.type
         with torch.autocast(device, dtype=torch.bfloat16):
-            logits = run_network(network, [window for window, _ in part])
-        loss = torch.zeros((), device=device)
-        for side, found in enumerate(logits):
-            right = torch.full_like(found, float("-inf"))
-            for line, (_, places) in enumerate(part):
-                right[line, [place[side] for place in places]] = 0.0
-            both = torch.logsumexp(found, 1) - torch.logsumexp(found + right, 1)
-            loss = loss + both.sum() / (2 * len(batch))
+            start, end = run_network(network, [window for window, _ in part])
+        allowed = np.zeros((len(part), start.shape[1], start.shape[1]), dtype=bool)
+        right = np.zeros_like(allowed)
+        for line, (window, places) in enumerate(part):
+            body = slice(window.first, window.first + len(window.offsets))
+            allowed[line, 0, 0] = True
+            allowed[line, body, body] = allowed_spans(window)
+            right[line, [first for first, _ in places], [last for _, last in places]] = True
+        pairs = (start[:, :, None] + end[:, None, :]).masked_fill(
+            ~torch.from_numpy(allowed | right).to(device), float("-inf")
+        )
+        loss = _missed(pairs.flatten(1), right.reshape(len(part), -1))
+        loss = loss + _missed(start, np.any(right, axis=2)) / 2 + _missed(end, np.any(right, axis=1)) / 2
+        loss = loss.sum() / (2 * len(batch))
         torch.autograd.backward(loss)
         total += float(loss.detach())
     return total
+
+
+def _missed(logits: torch.Tensor, right: np.ndarray) -> torch.Tensor:
+    """Return minus the logarithm of the share of the ``right`` places of each row ``(rows, places)``."""
+    wrong = ~torch.from_numpy(right).to(logits.device)
+    return torch.logsumexp(logits, 1) - torch.logsumexp(logits.masked_fill(wrong, float("-inf")), 1)
 
 
 def _parts(

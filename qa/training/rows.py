@@ -6,6 +6,7 @@ as there), question in English, the same in Indonesian, the answer as it stands 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from qa.types import Language
 SPANS = Path(__file__).with_name("spans.tsv")
 NO_ANSWER = "-"
 
-WEIGHTS = {"idk_mrc": 3.0, "facqa": 0.7, "squad_en": 2.5, "squad_en_id": 1.6, "written": 7.0}
+WEIGHTS = {"idk_mrc": 3.0, "facqa": 0.7, "squad_en": 2.0, "squad_en_id": 2.0, "written": 7.0}
 """How often a row is drawn from each set."""
 MISS_SHARE = 0.2
 """How many answerable questions meet a passage instead that looks right and does not answer."""
@@ -46,6 +47,11 @@ class Row:
     def texts(self) -> list[str]:
         """The answers as they stand in the passage."""
         return [self.passage.text[start:end] for start, end in self.answers]
+
+    @property
+    def key(self) -> str:
+        """A name of the answer: passage and places, whatever was asked."""
+        return hashlib.sha256(f"{self.passage.text}\t{self.answers}".encode()).hexdigest()[:16]
 
 
 def training_rows(data: Path) -> dict[str, list[Row]]:
@@ -116,7 +122,7 @@ def written_rows(data: Path, *, development: bool) -> list[Row]:
 class Sampler:
     """Draws rows: sets by their weight, some answerable questions with a passage that does not answer them.
 
-    ``misses``: such passages by question.
+    ``misses``: such passages by ``Row.key``.
     """
 
     def __init__(self, sets: dict[str, list[Row]], misses: dict[str, list[Passage]]) -> None:
@@ -131,7 +137,7 @@ class Sampler:
         rows = []
         for name in names:
             row = self._sets[name][int(chance.integers(len(self._sets[name])))]
-            misses = self._misses.get(row.question, []) if row.answers else []
+            misses = self._misses.get(row.key, []) if row.answers else []
             if misses and chance.random() < MISS_SHARE:
                 row = replace(row, passage=misses[int(chance.integers(len(misses)))], answers=())
             if chance.random() < UNTITLED_SHARE:
