@@ -115,7 +115,9 @@ def notes(figures: Figures) -> list[str]:
     ]
     if "build" not in figures["tanya"]:
         return found
-    found.append("Retrieval: five passages, Tanya's by meaning and by words. For an answer Tanya reads eight.")
+    found.append(
+        "Retrieval: five passages, Tanya's by meaning and by words. For an answer Tanya reads eight."
+    )
     if figures["settings"]["dtype"] != "auto":
         found.append(
             "The question in a new process is the command's own, which chooses its number format itself."
