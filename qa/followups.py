@@ -123,6 +123,7 @@ _NOT_POSSESSIVE = frozenset(
     "misalnya rupanya mulanya semuanya seharusnya selanjutnya sepenuhnya setidaknya umumnya khususnya kiranya "
     "sebaiknya sepertinya terutamanya".split()
 )
+_HAPPENING = re.compile(r"(?:ter\w+|di\w+kan|ber\w+)nya\s+\w", re.IGNORECASE)
 _PLACE_ASKED = re.compile(
     r"\b(?:where|which (?:city|country|place|island)|(?:di|ke) ?mana|kota (?:apa|mana))\b", re.I
 )
@@ -131,8 +132,10 @@ _QUESTION_WORDS = frozenset(
     "when where why how who whom whose what which kapan mana dimana kemana darimana mengapa kenapa bagaimana gimana "
     "berapa siapa apa apakah berapakah siapakah kapankah".split()
 )
-_LONGEST = 9
-"""Words of a follow-up at most; a longer question without a lead-in says what it is about."""
+_LONGEST = 12
+"""Words at most of a question that something is added to: a longer one says what it is about."""
+_LONGEST_ANSWER = 6
+"""Words at most of an answer that takes part in the next question."""
 
 
 def standalone(question: str, before: Sequence[Exchange]) -> str | None:
@@ -154,13 +157,15 @@ def standalone(question: str, before: Sequence[Exchange]) -> str | None:
         return _with_aspect(aspect.group(), last, language)
     if led_in and not aspect and _QUESTION_WORDS.isdisjoint(words(rest)) and not _AUXILIARY.match(rest):
         return _substituted(rest, last, language)
+    if len(rest.split()) > _LONGEST:
+        return None
     spelt = _spelt_out(rest, before, language)
     if spelt is not None:
         return _sentence(spelt)
     # "And how many were injured?" says neither whom nor where.
     if led_in and aspect and not _names(rest):
         topic = _topic(last.question, language)
-        if topic and len(rest.split()) <= _LONGEST:
+        if topic:
             return _sentence(f"{rest.rstrip(' ?')} {'dalam' if language == 'id' else 'in'} {topic}")
     return None
 
@@ -181,12 +186,12 @@ def _with_aspect(aspect: str, last: Exchange, language: Language) -> str:
     before = last.question.rstrip(" ?")
     subject = _SUBJECT_ASKED[language].match(before)
     if subject:
-        said = last.answer or ("it" if language == "en" else "")
+        said = last.answer if last.answer and len(last.answer.split()) <= _LONGEST_ANSWER else ""
         told = before[subject.end() :]
         if language == "id":
-            return _sentence(f"{aspect} {said} {told}".replace("  ", " "))
+            return _sentence(f"{aspect} {said} {told}")
         # Grammatical whatever the verb's form: "When was it that Lavrov mediated the talks?"
-        return _sentence(f"{aspect} was it that {said} {told}")
+        return _sentence(f"{aspect} was it that {said or 'someone'} {told}")
     own = _ASPECT[language].match(before)
     if own:
         return _sentence(f"{aspect}{before[own.end() :]}")
@@ -212,7 +217,7 @@ def _substituted(new: str, last: Exchange, language: Language) -> str:
         )
     names = _names(before)
     if names and _NAME.match(bare):
-        return _sentence(_replaced(before, _likest(before, names, bare, language), bare))
+        return _sentence(_replaced(before, _likest(before, names, bare), bare))
     # "And the secretary general?" after "Who is the chief of …"; "And foreigners?" after "How many people …".
     counted = _COUNTED[language].match(before)
     role = re.search(r"\bthe\s+[a-z]+(?:\s+[a-z]+)?(?=\s+of\b)", before) if bare.startswith("the ") else None
@@ -227,7 +232,7 @@ def _substituted(new: str, last: Exchange, language: Language) -> str:
     return _sentence(_replaced(before, ends[-1], bare) if ends else f"{before} {new}")
 
 
-def _likest(before: str, names: Sequence[tuple[int, int]], new: str, language: Language) -> tuple[int, int]:
+def _likest(before: str, names: Sequence[tuple[int, int]], new: str) -> tuple[int, int]:
     """Return the name that the new one stands for: one with as many words, "BNI" for "BCA"; of those the last."""
     if new.isupper() and (initials := list(_INITIALS.finditer(before))):
         return initials[-1].span()
@@ -240,7 +245,8 @@ def _spelt_out(rest: str, before: Sequence[Exchange], language: Language) -> str
     for pattern, form in _PRONOUNS[language]:
         for found in pattern.finditer(rest):
             word = rest[: found.end()].split()[-1].lower()
-            if word in _NOT_POSSESSIVE:
+            # "terjadinya banjir" is the happening of a flood, nobody's.
+            if word in _NOT_POSSESSIVE or _HAPPENING.match(rest, rest[: found.end()].rfind(" ") + 1):
                 continue
             # "When did Jokowi announce his cabinet?" says itself whose.
             if any(end <= found.start() for _, end in _names(rest)):
@@ -263,8 +269,8 @@ def _spelt_out(rest: str, before: Sequence[Exchange], language: Language) -> str
 
 
 def _defines(rest: str, end: int) -> bool:
-    """Whether "itu" only marks what is explained: "apa fotosintesis itu"."""
-    return bool(re.match(r"^(?:apa|siapa)(?:kah)?\s+[\w-]+$", rest[:end], re.IGNORECASE))
+    """Whether "itu" only marks what is explained: "apa fotosintesis itu", "apa itu fotosintesis"."""
+    return bool(re.match(r"^(?:apa|siapa)(?:kah)?(?:\s+[\w-]+)?$", rest[:end], re.IGNORECASE))
 
 
 def _meant(pronoun: str, before: Sequence[Exchange], language: Language) -> str | None:
@@ -273,7 +279,7 @@ def _meant(pronoun: str, before: Sequence[Exchange], language: Language) -> str 
     person = bool(_PERSON_PRONOUN.search(pronoun)) or pronoun == "nya"
     for exchange in reversed(before):
         answer = exchange.answer
-        if answer and _NAME.match(answer) and len(answer.split()) <= 6:
+        if answer and _NAME.match(answer) and len(answer.split()) <= _LONGEST_ANSWER:
             asked_place = bool(_PLACE_ASKED.search(exchange.question))
             asked_person = bool(re.search(r"\b(?:who|whom|siapa)", exchange.question, re.IGNORECASE))
             if (place and asked_place) or (person and asked_person):

@@ -164,6 +164,8 @@ class _Terms:
     def of_tokens(self, text: str, offsets: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
         """Return for each token of ``text``, by its characters, the terms that its word stands for."""
         found: list[tuple[int, ...]] = [()] * len(offsets)
+        if not self._terms:
+            return found
         token = 0
         for start, end, word in located_words(text):
             if terms := self._terms.get(stem(word)):

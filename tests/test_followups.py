@@ -43,6 +43,7 @@ TOUR = Exchange("In which city did Paul McCartney's tour finish?", "Auckland")
         (PENENGAH, "Dari mana dia berasal?", "Dari mana Sergei Lavrov berasal?"),
         (PENENGAH, "Apa jabatannya?", "Apa jabatan Sergei Lavrov?"),
         (PENENGAH, "Kapan pembicaraan itu digelar?", "Kapan pembicaraan Armenia–Azerbaijan digelar?"),
+        (GRAB, "Siapa direkturnya?", "Siapa direktur Anthony Tan?"),
         (WAGE, "Siapa yang menetapkannya?", "Siapa yang menetapkan upah minimum di Kota Depok untuk tahun 2018?"),
         (CLIMBERS, "Where is it?", "Where is Mount Tambora?"),
         (FINAL, "Who won it?", "Who won the 2017 Korea Open men's singles final?"),
@@ -69,6 +70,9 @@ def test_a_follow_up_takes_over_what_it_leaves_out(before: Exchange, question: s
         "Is it true that Grab was sold?",
         "Apa yang sebenarnya terjadi di Poso?",
         "Apa fotosintesis itu?",
+        "Apa itu stalakmit?",
+        "Siapa itu Jokowi?",
+        "Kapan terjadinya pembantaian di Irak?",
         "",
         "   ",
     ],
@@ -80,6 +84,21 @@ def test_a_question_that_stands_alone_is_left_alone(question: str) -> None:
 
 def test_nothing_is_a_follow_up_of_nothing() -> None:
     assert standalone("And when?", []) is None
+
+
+def test_what_was_not_answered_or_at_length_is_someone() -> None:
+    for answer in (None, "satu dua tiga empat lima enam tujuh delapan"):
+        before = [Exchange(TALKS.question, answer)]
+        assert (
+            standalone("When?", before) == "When was it that someone mediated the Armenia–Azerbaijan talks?"
+        )
+    unanswered = [Exchange(PENENGAH.question, None)]
+    assert standalone("Kapan?", unanswered) == "Kapan menjadi penengah pembicaraan Armenia–Azerbaijan?"
+
+
+def test_a_long_question_says_what_it_is_about() -> None:
+    question = "Apakah harga beras di pasar induk naik bulan ini sehingga banyak sekali warganya mengeluh?"
+    assert standalone(question, [TALKS]) is None
 
 
 def test_a_name_is_carried_on_from_further_back() -> None:

@@ -98,3 +98,4 @@ def test_hostile_articles_stay_text(text: str) -> None:
     assert {token.tag for token in tokens if token.nesting == 1} == {"h1", "h2", "p", "blockquote"}
     said = "".join(token.content for token in inline)
     assert re.sub(r"\s+", "", "".join(wanted)) in re.sub(r"\s+", "", said)
+    assert "\\" not in said

@@ -14,7 +14,8 @@ from qa.page.strings import strings_for
 from qa.types import Answer, Article
 
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>#|~&$!^])")
-_LIST_ITEM = re.compile(r"^(\s*)([-+=]|\d+[.)])", re.MULTILINE)
+_LIST_ITEM = re.compile(r"^(\d*)([-+=.)])")
+"""What begins a list or underlines a heading; a digit cannot be escaped, the sign after it can."""
 _STYLE = (
     "body{max-width:42rem;margin:2rem auto;padding:0 1rem;font:1rem/1.6 Georgia,serif}"
     "blockquote{margin:.5rem 0;padding-left:1rem;border-left:3px solid #0f766e}"

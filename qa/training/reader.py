@@ -53,8 +53,6 @@ ANSWER_WINDOW_SHARE = 0.85
 """How many answerable questions about a passage of several windows are trained with one that holds the answer."""
 ROWS_MINED = 2_048
 """Questions ranked at a time: their scores take about 150 MB."""
-
-
 SEGMENTS_OF_BODY = "embeddings.token_type_embeddings.weight"
 NEW_RATE = 10.0
 """How much faster the segments learn than the body: two of them are new, and few weights move what they say."""
